@@ -1,0 +1,56 @@
+"""Voxseed trains 3D medical image segmentation models from a few clicks per volume.
+
+The names below are imported when first used, so that `import voxseed` is fast.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AnnotationSet": "voxseed.data.annotation_sets",
+    "Dataset": "voxseed.data.datasets",
+    "InputError": "voxseed.errors",
+    "Predictor": "voxseed.inference.predictor",
+    "build_network": "voxseed.networks.factory",
+    "evaluate": "voxseed.workflows.evaluate",
+    "expand": "voxseed.workflows.expand",
+    "predict": "voxseed.workflows.predict",
+    "report": "voxseed.workflows.report",
+    "simulate": "voxseed.workflows.simulate",
+    "train": "voxseed.workflows.train",
+}
+__all__ = [
+    "AnnotationSet",
+    "Dataset",
+    "InputError",
+    "Predictor",
+    "__version__",
+    "build_network",
+    "evaluate",
+    "expand",
+    "predict",
+    "report",
+    "simulate",
+    "train",
+]
+
+if TYPE_CHECKING:
+    from voxseed.data.annotation_sets import AnnotationSet
+    from voxseed.data.datasets import Dataset
+    from voxseed.errors import InputError
+    from voxseed.inference.predictor import Predictor
+    from voxseed.networks.factory import build_network
+    from voxseed.workflows.evaluate import evaluate
+    from voxseed.workflows.expand import expand
+    from voxseed.workflows.predict import predict
+    from voxseed.workflows.report import report
+    from voxseed.workflows.simulate import simulate
+    from voxseed.workflows.train import train
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'voxseed' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,57 @@
+"""The command `voxseed dataset`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from voxseed.cli.options import DatasetPath
+from voxseed.cli.output import print_line, print_table
+from voxseed.errors import InputError
+
+app = typer.Typer(help="Look at a dataset, or simulate annotations of it.", no_args_is_help=True)
+
+
+@app.command()
+def check(dataset: DatasetPath) -> None:
+    """Say what is there and what is wrong; exit code 2 if anything is."""
+    from voxseed.data.checks import check_dataset
+
+    result = check_dataset(dataset)
+    if result.summary is not None:
+        print_table(("what", "found"), result.summary.rows())
+        print_line()
+    if result.findings:
+        print_table(("severity", "where", "what"), [(f.severity, f.where, f.message) for f in result.findings])
+    if result.has_errors:
+        raise InputError(f"{dataset}: there are errors, listed above.")
+    print_line("No errors.")
+
+
+@app.command()
+def simulate(
+    dataset: DatasetPath,
+    protocol: Annotated[str, typer.Option(help="See voxseed list protocols.")],
+    set_name: Annotated[str | None, typer.Option(help="Name of the new set; the protocol's if not given.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the new set, where the dataset is read-only.")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    margin_voxels: Annotated[tuple[int, int], typer.Option(metavar="MIN MAX", help="Of outside points and boxes.")] = (
+        1,
+        5,
+    ),
+    inside_points: Annotated[int, typer.Option(min=1, help="Per object.")] = 1,
+) -> None:
+    """Simulate what a person would annotate, from dense labels."""
+    from voxseed.workflows import simulate as workflow
+
+    summary = workflow.simulate(
+        dataset,
+        protocol,
+        set_name=set_name,
+        out=out,
+        seed=seed,
+        margin_voxels=margin_voxels,
+        inside_points=inside_points,
+    )
+    print_table(summary.header(), summary.rows())
+    print_line(f"Annotation set: {summary.path}")

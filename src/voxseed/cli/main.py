@@ -1,0 +1,58 @@
+"""The command line: parsing and printing only; every command calls one workflow."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from voxseed import __version__
+from voxseed.cli import dataset, demo, evaluate, expand, listing, predict, report, settings, train
+from voxseed.cli.output import print_error, shown
+from voxseed.errors import VoxseedError
+
+app = typer.Typer(
+    name="voxseed",
+    help="Train 3D medical image segmentation from a few clicks per volume. For research, not for diagnosis.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(dataset.app, name="dataset")
+for command in (demo.demo, expand.expand, train.train, predict.predict, evaluate.evaluate, report.report):
+    app.command()(command)
+app.command("list")(listing.list_names)
+app.command("settings")(settings.show_settings)
+
+_GLOBAL_FLAGS = ("--quiet", "--debug")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"voxseed {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def global_options(
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars. Accepted anywhere on the line.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks. Accepted anywhere on the line.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of all commands; `main` has read them before Typer does."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of the command `voxseed`; leaves with exit code 0, or that of the error."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    flags = [flag for flag in _GLOBAL_FLAGS if flag in given]
+    words = flags + [word for word in given if word not in _GLOBAL_FLAGS]
+    try:
+        with shown(progress="--quiet" not in flags):
+            app(args=words)
+    except VoxseedError as error:
+        if "--debug" in flags:
+            raise
+        print_error(str(error))
+        sys.exit(error.exit_code)

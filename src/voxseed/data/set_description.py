@@ -1,0 +1,116 @@
+"""annotations.json: what an annotation set says about itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from voxseed.data.labels import Labels, labels_from_json
+from voxseed.errors import InputError
+from voxseed.files import read_json, write_json
+
+DESCRIPTION_NAME = "annotations.json"
+_VERSION = 1
+_KNOWN_KEYS = {"version", "protocol", "labels", "seed", "author", "absent"}
+
+
+@dataclass(frozen=True)
+class SetDescription:
+    """Content of annotations.json.
+
+    Attributes:
+        protocol: the kind of annotation.
+        labels: the table that painted maps are in, with or without `ignore`.
+        seed: of a simulation.
+        author: who annotated.
+        absent: case → foreground classes that do not occur in it.
+        extra: whatever else the file holds, kept as it is.
+    """
+
+    protocol: str
+    labels: Labels
+    seed: int | None = None
+    author: str | None = None
+    absent: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_absent(self, case: str, names: frozenset[str]) -> "SetDescription":
+        """The same, with the absent classes of one case replaced."""
+        others = {other: absent for other, absent in self.absent.items() if other != case}
+        return replace(self, absent={**others, case: names} if names else others)
+
+    def write(self, folder: Path) -> None:
+        """Write annotations.json into the folder of the set, atomically."""
+        content: dict[str, Any] = {"version": _VERSION, "protocol": self.protocol, "labels": dict(self.labels)}
+        optional = {"seed": self.seed, "author": self.author}
+        content |= {key: value for key, value in optional.items() if value is not None}
+        if self.absent:
+            content["absent"] = {case: sorted(names) for case, names in sorted(self.absent.items())}
+        write_json(folder / DESCRIPTION_NAME, content | dict(self.extra))
+
+
+def read_set_description(folder: Path, labels: Labels) -> SetDescription:
+    """Read annotations.json of a set that belongs to a dataset with these labels.
+
+    Raises:
+        InputError: if the folder or file is missing or wrong, or the labels table no longer fits; says what to do.
+    """
+    path = folder / DESCRIPTION_NAME
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such annotation set.")
+    if not path.is_file():
+        table = str(dict(labels.with_ignore())).replace("'", '"')
+        raise InputError(
+            f"{folder}: a folder without {DESCRIPTION_NAME}. To make an annotation set of it, write that file with "
+            f'this, adapted: {{"version": 1, "protocol": "points", "labels": {table}}}'
+        )
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("version") != _VERSION:
+        found = content.get("version") if isinstance(content, dict) else type(content).__name__
+        raise InputError(f"{path}: expected an annotation set of version {_VERSION}, found {found!r}.")
+    description = SetDescription(
+        protocol=_protocol(content.get("protocol"), path),
+        labels=labels_from_json(content.get("labels"), str(path)),
+        seed=_optional(content, "seed", int, path),
+        author=_optional(content, "author", str, path),
+        absent=_absent(content.get("absent", {}), labels, path),
+        extra={key: value for key, value in content.items() if key not in _KNOWN_KEYS},
+    )
+    _require_fitting(description.labels, labels, path)
+    return description
+
+
+def _protocol(value: Any, path: Path) -> str:
+    if not isinstance(value, str) or not value:
+        raise InputError(f'{path}: expected a protocol such as "points" or "scribbles", found {value!r}.')
+    return value
+
+
+def _optional(content: dict[str, Any], key: str, kind: type, path: Path) -> Any:
+    value = content.get(key)
+    if value is not None and not isinstance(value, kind):
+        raise InputError(f"{path}: {key} is {value!r}, expected {kind.__name__}.")
+    return value
+
+
+def _absent(value: Any, labels: Labels, path: Path) -> dict[str, frozenset[str]]:
+    if not isinstance(value, dict) or not all(isinstance(names, list) for names in value.values()):
+        raise InputError(f'{path}: expected absent such as {{"CASE": ["tumour"]}}, found {value!r}.')
+    for case, names in value.items():
+        unknown = [name for name in names if name not in labels.foreground]
+        if unknown:
+            raise InputError(
+                f"{path}: absent names the class {unknown[0]!r} in case {case}; the dataset has "
+                f"{', '.join(labels.foreground)}. Correct the name."
+            )
+    return {case: frozenset(names) for case, names in value.items()}
+
+
+def _require_fitting(found: Labels, dataset: Labels, path: Path) -> None:
+    """Equal tables fit; whether either names `ignore` does not matter, its value does."""
+    if found.without_ignore() != dataset.without_ignore() or found.next_ignore_value != dataset.next_ignore_value:
+        raise InputError(
+            f"{path}: made for the labels {dict(found)}, but the dataset has {dict(dataset.with_ignore())}. "
+            "Give dataset.json the old labels again, or change the annotations (values in painted maps, names in "
+            f"markups) to the new labels and then write these into {DESCRIPTION_NAME}."
+        )

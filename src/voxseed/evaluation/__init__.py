@@ -1,0 +1,1 @@
+"""Comparing predictions with labels: rows, statistics, tables, figures and the report."""

@@ -1,0 +1,107 @@
+"""Figures of a report as PNG bytes. Colours are Okabe and Ito's, which colour-blind people tell apart.
+
+Matplotlib is imported when a figure is drawn, and drawn on without pyplot, so that nothing global is touched.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from voxseed.evaluation.case_metrics import CaseMetrics
+from voxseed.evaluation.curves import StageCurves
+from voxseed.evaluation.statistics import bootstrap_interval, by_class
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DOTS_PER_INCH: Final = 144
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of text, lines and series on a transparent ground."""
+
+    text: str
+    grid: str
+    series: tuple[str, ...]
+
+
+LIGHT: Final = Theme(
+    text="#3d4852",
+    grid="#d9dee3",
+    series=("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B8860B", "#56B4E9", "#4d4d4d"),
+)
+DARK: Final = Theme(
+    text="#b8c2cc",
+    grid="#36404a",
+    series=("#56B4E9", "#E69F00", "#2FBF95", "#CC79A7", "#F0E442", "#7FA8D9", "#c8c8c8"),
+)
+
+
+def curves_png(curves: StageCurves, theme: Theme) -> bytes:
+    """Loss terms of a stage over its steps, one panel per network."""
+    figure = _figure(9.0, 2.9)
+    panels = figure.subplots(1, len(curves.losses), squeeze=False)[0]
+    for panel, (network, terms) in zip(panels, curves.losses.items(), strict=True):
+        for index, (term, values) in enumerate(terms.items()):
+            style = "-" if index < len(theme.series) else "--"
+            colour = theme.series[index % len(theme.series)]
+            marker = "o" if len(values) == 1 else None
+            panel.plot(curves.steps, values, style, color=colour, label=term, linewidth=1.6, marker=marker)
+        panel.set_title(network, color=theme.text, fontsize=10, loc="left")
+        panel.set_xlabel("step", color=theme.text, fontsize=9)
+        panel.legend(frameon=False, fontsize=8, labelcolor=theme.text)
+        _plain(panel, theme)
+    panels[0].set_ylabel("weighted loss", color=theme.text, fontsize=9)
+    return as_png(figure)
+
+
+def dice_png(rows: Sequence[CaseMetrics], theme: Theme) -> bytes:
+    """Dice of every case, a line of dots per class, with the mean and its bootstrap interval above."""
+    classes = by_class(rows)
+    figure = _figure(9.0, 0.9 + 0.62 * len(classes))
+    panel = figure.subplots()
+    generator = np.random.default_rng(0)
+    for height, class_rows in enumerate(classes.values()):
+        values = np.array([row.dice for row in class_rows])
+        jitter = generator.uniform(-0.13, 0.13, values.size)
+        panel.scatter(values, height + 0.12 + jitter, s=22, color=theme.series[0], alpha=0.55, linewidths=0)
+        if values.size > 1:
+            panel.plot(bootstrap_interval(values), [height - 0.25] * 2, color=theme.series[1], linewidth=3)
+        panel.plot([values.mean()], [height - 0.25], "D", color=theme.series[1], markersize=6)
+    panel.set_yticks(range(len(classes)), list(classes))
+    panel.set_ylim(len(classes) - 0.5, -0.55)
+    panel.set_xlim(-0.02, 1.02)
+    panel.set_xlabel("Dice", color=theme.text, fontsize=9)
+    _plain(panel, theme)
+    return as_png(figure)
+
+
+def as_png(figure: "Figure", facecolor: str = "none") -> bytes:
+    """The figure as a PNG file."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(figure)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, facecolor=facecolor, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _figure(width_inches: float, height_inches: float) -> "Figure":
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width_inches, height_inches), layout="constrained")
+
+
+def _plain(panel: "Axes", theme: Theme) -> None:
+    """No box, quiet grid, text in the theme's colour."""
+    panel.set_facecolor("none")
+    panel.grid(True, color=theme.grid, linewidth=0.7)
+    panel.set_axisbelow(True)
+    panel.tick_params(colors=theme.text, labelsize=8.5, length=0)
+    for spine in panel.spines.values():
+        spine.set_visible(False)

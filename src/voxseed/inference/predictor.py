@@ -1,0 +1,158 @@
+"""Prediction of cases with a trained model, on their own grids."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from voxseed.data.preprocessing import PreprocessedImage
+from voxseed.data.volumes import Image, Volume
+from voxseed.devices import Precision, best_precision, resolve_device
+from voxseed.errors import InputError
+from voxseed.inference.model_files import DESCRIPTION_NAME, Model, load_model
+from voxseed.inference.sliding_window import sliding_window
+from voxseed.types import FloatArray
+
+_BATCH_SIZES = {"cpu": 1, "cuda": 4}
+_DEVICE_MEMORY_SHARE = 0.5
+"""Share of the free device memory that whole volumes may take; the rest is the networks'."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says about a case, on the case's own grid.
+
+    Attributes:
+        labels: in the dataset's label values.
+        probabilities: (C, I, J, K) float32, background first; None unless asked for.
+    """
+
+    labels: Volume
+    probabilities: FloatArray | None = None
+
+
+class Predictor:
+    """Predicts with one network of a model, or with the mean of the probabilities of several.
+
+    Args:
+        model: its networks are moved to the device.
+        device: where windows are predicted.
+        precision: bf16 or fp32 inside the networks; probabilities are averaged in fp32.
+        members: names of the networks; the model's default one if not given.
+
+    Raises:
+        InputError: if the model has no such network.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        device: torch.device,
+        precision: Precision = "fp32",
+        members: Sequence[str] | None = None,
+    ) -> None:
+        self.model = model
+        self.members = tuple(members or [model.description.default_member])
+        unknown = [name for name in self.members if name not in model.networks]
+        if unknown:
+            raise InputError(f"The model has no network {unknown[0]!r}. Known: {', '.join(model.networks)}.")
+        self._device = device
+        self._precision = precision
+        self._networks = [model.networks[name].to(device).eval() for name in self.members]
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        device: str = "auto",
+        precision: Precision | None = None,
+        members: Sequence[str] | None = None,
+        ensemble: bool = False,
+    ) -> "Predictor":
+        """Load the model of a run.
+
+        Args:
+            folder: a run, or a model folder itself.
+            device: auto, cpu or cuda.
+            precision: what is best on the device, if not given.
+            members: networks to take; the default one if not given.
+            ensemble: take all networks.
+
+        Raises:
+            InputError: if there is no model or it cannot be used, the device cannot be used, or an ensemble is asked
+                of a model with one network.
+        """
+        model = load_model(model_folder(Path(folder)))
+        if ensemble:
+            members = tuple(model.networks)
+            if len(members) < 2:
+                raise InputError(
+                    f"{folder}: an ensemble needs several networks, this model has one, {members[0]}. "
+                    "Predict without --ensemble."
+                )
+        resolved = resolve_device(device)
+        return cls(model, resolved, precision or best_precision(resolved), members)
+
+    def predict(self, image: Image, name: str = "image", probabilities: bool = False) -> Prediction:
+        """Segment a case.
+
+        Args:
+            image: all channels of the case.
+            name: case or file, for messages.
+            probabilities: keep them too; they take 4 bytes per voxel and class.
+
+        Raises:
+            InputError: if the channels are not the model's, or one of them is constant.
+        """
+        case = self.model.description.preprocessing.apply(image, name)
+        working = self.working_probabilities(case).numpy()
+        labels = self.model.labels.from_class_indices(case.native_labels(working))
+        return Prediction(Volume(labels, image.affine), case.native_probabilities(working) if probabilities else None)
+
+    def working_probabilities(self, case: PreprocessedImage) -> Tensor:
+        """Probabilities (C, I, J, K) on the working grid, in CPU memory."""
+        description = self.model.description
+        image, valid = torch.from_numpy(case.array), torch.from_numpy(case.valid)
+        if self._fits_device(image):
+            image, valid = image.to(self._device), valid.to(self._device)
+        return sliding_window(
+            self._probabilities,
+            image,
+            description.patch_shape,
+            description.overlap,
+            _BATCH_SIZES[self._device.type],
+            valid,
+            self._device,
+        ).cpu()
+
+    def _probabilities(self, patches: Tensor) -> Tensor:
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._precision == "bf16"):
+            logits = [network(patches) for network in self._networks]
+        return torch.stack([each.float().softmax(dim=1) for each in logits]).mean(dim=0)
+
+    def _fits_device(self, image: Tensor) -> bool:
+        """Whether image, probabilities and weights of the whole volume leave the networks enough device memory."""
+        if self._device.type != "cuda":
+            return True
+        free, _ = torch.cuda.mem_get_info(self._device)
+        needed = 4 * image[0].numel() * (len(image) + 2 * self.model.labels.class_count + 2)
+        return needed < _DEVICE_MEMORY_SHARE * free
+
+
+def model_folder(folder: Path) -> Path:
+    """The model inside a run, or the folder itself if it is a model.
+
+    Raises:
+        InputError: if it is neither.
+    """
+    for candidate in (folder, folder / "model"):
+        if (candidate / DESCRIPTION_NAME).is_file():
+            return candidate
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder. Give the folder of a run, or of a model.")
+    raise InputError(
+        f"{folder}: no model in it (expected model/{DESCRIPTION_NAME}). If it is a run that is not finished, "
+        "continue it with voxseed train --resume."
+    )

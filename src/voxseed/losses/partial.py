@@ -1,0 +1,97 @@
+"""Partial supervision: cross-entropy and Dice over the annotated voxels only."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from voxseed.losses.base import register_loss
+from voxseed.losses.shapes import SPACE, at_least_float32, mean_over_samples, require_channels, require_same_space
+from voxseed.types import IGNORE
+
+
+@register_loss("partial")
+class PartialSupervisionLoss(nn.Module):
+    """Cross-entropy and Dice over annotated voxels. On a fully annotated target: the usual dense CE + Dice.
+
+    Zhai et al. 2023 (PA-Seg), Eq. 3 to 5. Per sample, then the mean over the samples that have an annotated voxel;
+    a sample without one contributes exactly nothing. Dice is the mean over the foreground classes that occur among
+    the sample's annotated voxels; a class that does not occur says nothing about itself, unless `absent` says that
+    the whole case is free of it.
+
+    Args:
+        reduction: "half-sum", (CE + Dice) / 2 as in Eq. 3, or "sum" as in the paper's released program.
+        squared_dice: squares in Dice's denominator, as in Eq. 5; the released program has none.
+        include_background: count class 0 in Dice as well, as the released program does.
+        absent_share: an absent class costs one half where it is predicted on this share of the annotated voxels.
+
+    Forward args:
+        logits: (B, C, I, J, K), before softmax. Unannotated voxels are left out after the softmax.
+        target: (B, 1, I, J, K), integer class indices; IGNORE (255) where unannotated, which includes padding.
+        absent: (B, C) bool or None; True where the annotation says that the class does not occur in the case.
+
+    Returns:
+        Scalar >= 0.
+
+    Raises:
+        ShapeError: if the tensors do not fit together.
+
+    Example:
+        In a training step of MONAI or nnU-Net, with a label map whose unannotated voxels are 255:
+
+        >>> loss = PartialSupervisionLoss()(network(batch["image"]), batch["label"])
+    """
+
+    def __init__(
+        self,
+        reduction: Literal["half-sum", "sum"] = "half-sum",
+        squared_dice: bool = True,
+        include_background: bool = False,
+        absent_share: float = 0.01,
+    ) -> None:
+        super().__init__()
+        if reduction not in ("half-sum", "sum"):
+            raise ValueError(f"reduction: expected 'half-sum' or 'sum', found {reduction!r}.")
+        if not 0 < absent_share <= 1:
+            raise ValueError(f"absent_share: expected a number in (0, 1], found {absent_share}.")
+        self.scale = 0.5 if reduction == "half-sum" else 1.0
+        self.power = 2 if squared_dice else 1
+        self.first_class = 0 if include_background else 1
+        self.absent_share = absent_share
+
+    def forward(self, logits: Tensor, target: Tensor, absent: Tensor | None = None) -> Tensor:
+        require_same_space(logits=logits, target=target)
+        require_channels(1, target=target)
+        log_probabilities = F.log_softmax(at_least_float32(logits), dim=1)
+        annotated = target != IGNORE
+        count = annotated.sum(dim=SPACE).squeeze(1)
+        cross_entropy = _cross_entropy(log_probabilities, target, count)
+        dice = self._dice(log_probabilities.exp() * annotated, target, count, absent)
+        return mean_over_samples(self.scale * (cross_entropy + dice), count > 0)
+
+    def _dice(self, probabilities: Tensor, target: Tensor, count: Tensor, absent: Tensor | None) -> Tensor:
+        """Dice loss per sample: (B,). `probabilities` are 0 on unannotated voxels, `count` (B,) is the others'."""
+        classes = torch.arange(probabilities.shape[1], device=target.device)
+        truth = target == classes[:, None, None, None]
+        size = truth.sum(dim=SPACE)
+        overlap = (probabilities * truth).sum(dim=SPACE)
+        mass = probabilities.pow(self.power).sum(dim=SPACE)
+        occurs = size > 0
+        terms = torch.where(occurs, 1 - 2 * overlap / (mass + size).clamp(min=1), 0)
+        counted = occurs
+        if absent is not None:
+            alone = absent & ~occurs
+            # The Dice of a class without truth is 1 and flat; smoothed by a share of the volume it falls with its mass.
+            smoothing = self.absent_share * count.clamp(min=1)[:, None]
+            terms = torch.where(alone, mass / (mass + smoothing), terms)
+            counted = occurs | alone
+        terms, counted = terms[:, self.first_class :], counted[:, self.first_class :]
+        return terms.sum(dim=1) / counted.sum(dim=1).clamp(min=1)
+
+
+def _cross_entropy(log_probabilities: Tensor, target: Tensor, count: Tensor) -> Tensor:
+    """Mean cross-entropy over annotated voxels, per sample: (B,); 0 where there is none."""
+    labels = target.squeeze(1).long()
+    losses = F.nll_loss(log_probabilities, labels, ignore_index=IGNORE, reduction="none")
+    return losses.sum(dim=(1, 2, 3)) / count.clamp(min=1)

@@ -1,0 +1,121 @@
+"""The contract between a method and the one training loop.
+
+A method is a small object: it says what the losses of its networks are. It never loops, steps an optimiser, moves
+devices or writes files. Targets that come from other networks are detached, so that one optimiser over all networks
+does the same as one optimiser each.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from voxseed.registry import Registry
+from voxseed.settings import Settings
+from voxseed.supervision.kinds import SupervisionKind
+from voxseed.types import IGNORE, Spacing
+
+Terms = dict[str, dict[str, Tensor]]
+"""Network → name of a weighted loss term → scalar."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Patches of B cases on the working grid.
+
+    Attributes:
+        image: (B, M, I, J, K) float32, normalised per case; 0 outside the valid region.
+        target: (B, 1, I, J, K) int64, class index; IGNORE where unannotated and on padding.
+        valid: (B, 1, I, J, K) bool; False on padding and outside the body.
+        absent: (B, C) bool, classes that the annotation says do not occur in the case.
+        noise: (B,) median intensity step between neighbours inside the foreground seeds; NaN where unknown.
+        spacing_mm: of the working grid.
+    """
+
+    image: Tensor
+    target: Tensor
+    valid: Tensor
+    absent: Tensor
+    noise: Tensor
+    spacing_mm: Spacing
+
+    @property
+    def annotated(self) -> Tensor:
+        """(B, 1, I, J, K) bool."""
+        return self.target != IGNORE
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same batch on another device."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "Batch":
+        """The same batch in page-locked memory, for the data loader."""
+        return self._map(Tensor.pin_memory)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        changed: dict[str, Any] = {key: change(value) for key, value in values.items() if isinstance(value, Tensor)}
+        return replace(self, **changed)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage is.
+
+    Attributes:
+        step: optimiser steps done.
+        epoch: epochs done.
+        fraction: of the stage, in [0, 1].
+    """
+
+    step: int
+    epoch: int
+    fraction: float
+
+
+class Method(ABC):
+    """Networks and what they learn from.
+
+    Args:
+        networks: trained ones by member name; none shares parameters with another.
+        settings: an instance of `Settings`.
+
+    Attributes:
+        needs: the supervision that is asked of the dataset before anything starts.
+        members: networks that are trained when the method runs on its own.
+        networks, teachers: teachers are saved in checkpoints and unknown to the optimiser.
+    """
+
+    needs: ClassVar[SupervisionKind]
+    members: ClassVar[tuple[str, ...]] = ("primary",)
+    starts_from_networks: ClassVar[bool] = False
+    """True where training from random weights makes no sense, as for a second stage."""
+    Settings: ClassVar[type[Settings]] = Settings
+    summary: ClassVar[str]
+    """One line for `voxseed list methods`."""
+
+    def __init__(self, networks: nn.ModuleDict, settings: Any) -> None:
+        self.networks = networks
+        self.teachers = nn.ModuleDict()
+        self.settings = settings
+
+    @abstractmethod
+    def losses(self, batch: Batch, progress: Progress) -> Terms:
+        """Weighted loss terms of every network."""
+
+    def after_epoch(self, progress: Progress) -> None:
+        """Called once when an epoch is done, before its checkpoint is written."""
+
+    def state(self) -> dict[str, Any]:
+        """Memory beside the networks and teachers, as plain types."""
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Restore what `state` gave."""
+
+
+METHODS: Registry[type[Method]] = Registry("method", "voxseed.methods")
+register_method = METHODS.register

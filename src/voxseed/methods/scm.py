@@ -1,0 +1,85 @@
+"""Self and cross monitoring: two networks learn from their own hard and the other's soft pseudo labels.
+
+Zhai et al. 2023 (PA-Seg), section III-B, Eq. 12 to 15.
+"""
+
+import copy
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from voxseed.losses.distillation import DistillationLoss
+from voxseed.losses.partial import PartialSupervisionLoss
+from voxseed.methods.base import Batch, Method, Progress, Terms, register_method
+from voxseed.settings import Settings
+from voxseed.supervision.kinds import SupervisionKind
+from voxseed.types import IGNORE
+
+
+class SCMSettings(Settings):
+    """Second stage of PA-Seg."""
+
+    cross_weight: float = Field(0.5, ge=0, le=1, description="Lambda: 0 is self-training alone, 1 cross alone.")
+    temperature: float = Field(4.0, gt=0, description="T of the soft labels.")
+    squared_temperature: bool = Field(True, description="Multiply the distillation by T squared.")
+    refreshes: int = Field(5, ge=1, description="The teachers are new copies at the start and after each such part.")
+
+
+@register_method("scm")
+class SelfAndCrossMonitoring(Method):
+    """Of each network: lambda KL(other's teacher || student) + (1 - lambda) (CE + Dice)(student, own teacher) / 2."""
+
+    needs = SupervisionKind.PARTIAL
+    members = ("primary", "auxiliary")
+    starts_from_networks = True
+    summary = "Second stage of pa-seg: two trained networks monitor themselves and each other."
+    Settings = SCMSettings
+
+    def __init__(self, networks: nn.ModuleDict, settings: Any) -> None:
+        super().__init__(networks, settings)
+        self._self_loss = PartialSupervisionLoss()
+        self._cross_loss = DistillationLoss(settings.temperature, settings.squared_temperature)
+        self._refreshes_done = 0
+        for name, network in networks.items():
+            self.teachers[name] = copy.deepcopy(network).requires_grad_(False)
+
+    def losses(self, batch: Batch, progress: Progress) -> Terms:
+        """Self and cross term of both networks."""
+        with torch.no_grad():
+            taught = {name: teacher(batch.image) for name, teacher in self.teachers.items()}
+        share = self.settings.cross_weight
+        terms: Terms = {}
+        for name, network in self.networks.items():
+            logits = network(batch.image)
+            terms[name] = {
+                "self": (1 - share) * self._self_loss(logits, pseudo_label(taught[name], batch.valid)),
+                "cross": share * self._cross_loss(logits, taught[_other(name, taught)], batch.valid),
+            }
+        return terms
+
+    def after_epoch(self, progress: Progress) -> None:
+        """Refresh the teachers at every part of the stage but its end."""
+        due = int(progress.fraction * self.settings.refreshes + 1e-9)
+        if self._refreshes_done < due < self.settings.refreshes:
+            for name, network in self.networks.items():
+                self.teachers[name].load_state_dict(network.state_dict())
+            self._refreshes_done = due
+
+    def state(self) -> dict[str, Any]:
+        """Refreshes done."""
+        return {"refreshes_done": self._refreshes_done}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Restore the number of refreshes."""
+        self._refreshes_done = state["refreshes_done"]
+
+
+def pseudo_label(logits: Tensor, valid: Tensor) -> Tensor:
+    """Most probable class (B, 1, I, J, K); IGNORE outside the valid region."""
+    return torch.where(valid, logits.argmax(dim=1, keepdim=True), IGNORE)
+
+
+def _other(name: str, networks: dict[str, Tensor]) -> str:
+    return next(other for other in networks if other != name)

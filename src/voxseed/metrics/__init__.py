@@ -1,0 +1,1 @@
+"""Dice, volumes and surface distances of a pair of masks."""

@@ -1,0 +1,95 @@
+"""Build a network from its name and plain arguments."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from voxseed.errors import ShapeError
+from voxseed.networks.base import NETWORKS, Architecture
+from voxseed.settings import validate
+from voxseed.types import Shape3, Spacing
+
+
+def build_network(architecture: str, in_channels: int, class_count: int, **arguments: Any) -> "Network":
+    """A network with fresh weights that maps (B, M, I, J, K) to logits (B, C, I, J, K).
+
+    Its `description` holds exactly these arguments, as plain JSON values.
+
+    Args:
+        architecture: a registered name, such as "unet3d".
+        in_channels: M, image channels.
+        class_count: C, classes with background.
+        arguments: of the architecture, such as `width` and `strides`; see `default_arguments`.
+
+    Raises:
+        UnknownNameError: if the architecture is not registered.
+        InputError: if an argument is unknown, missing or out of range.
+    """
+    return Network(architecture, _settings(architecture, arguments), in_channels, class_count)
+
+
+def default_arguments(architecture: str, spacing_mm: Spacing, patch_shape: Shape3, width: int) -> dict[str, Any]:
+    """Arguments for `build_network` that suit patches of this spacing and shape, as plain JSON values.
+
+    Args:
+        spacing_mm: of the patches.
+        patch_shape: need not be a multiple of anything yet; see `required_divisor`.
+        width: channels of the first level; they double per level.
+
+    Raises:
+        UnknownNameError: if the architecture is not registered.
+        InputError: if the patch is too small or the architecture has no such width.
+    """
+    return NETWORKS.get(architecture).planned(spacing_mm, patch_shape, width).model_dump(mode="json")
+
+
+def required_divisor(architecture: str, **arguments: Any) -> Shape3:
+    """What the shape of every input must be a multiple of, per axis."""
+    return _settings(architecture, arguments).divisor()
+
+
+class Network(nn.Module):
+    """A network that says what it is and refuses shapes that it cannot map to themselves.
+
+    It does not pad: zeros at a border change the normalisation of the whole patch, so whoever cuts patches
+    chooses a shape that fits.
+
+    Attributes:
+        description: the arguments of `build_network` that give this network again, as plain JSON values.
+        divisor: what the shape of an input must be a multiple of, per axis.
+    """
+
+    def __init__(self, name: str, architecture: Architecture, in_channels: int, class_count: int) -> None:
+        super().__init__()
+        self.description: dict[str, Any] = {
+            "architecture": name,
+            "in_channels": in_channels,
+            "class_count": class_count,
+            **architecture.model_dump(mode="json"),
+        }
+        self.divisor = architecture.divisor()
+        self.body = architecture.build(in_channels, class_count)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (B, C, I, J, K) of an image (B, M, I, J, K).
+
+        Raises:
+            ShapeError: if M is not what the network was built for, or I, J, K are no multiples of `divisor`, or
+                a single voxel would be left at the bottleneck, which cannot be normalised.
+        """
+        self._require_shape(tuple(image.shape))
+        logits: Tensor = self.body(image)
+        return logits
+
+    def _require_shape(self, shape: tuple[int, ...]) -> None:
+        name, channels = self.description["architecture"], self.description["in_channels"]
+        if len(shape) != 5 or shape[1] != channels:
+            raise ShapeError(f"{name}: expected an image (B, {channels}, I, J, K), found shape {shape}.")
+        if any(n % d for n, d in zip(shape[2:], self.divisor, strict=True)):
+            raise ShapeError(f"{name}: expected I, J, K to be multiples of {self.divisor}, found shape {shape}.")
+        if shape[2:] == self.divisor:
+            raise ShapeError(f"{name}: expected more than one voxel of {self.divisor}, found shape {shape}.")
+
+
+def _settings(architecture: str, arguments: dict[str, Any]) -> Architecture:
+    return validate(NETWORKS.get(architecture), arguments, f"network {architecture}")

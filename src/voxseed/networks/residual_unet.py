@@ -1,0 +1,39 @@
+"""Residual U-Net that halves the resolution in its first convolution: several times cheaper than the others."""
+
+from typing import Self
+
+from monai.networks.nets import UNet
+from pydantic import Field
+from torch import nn
+
+from voxseed.networks.base import Architecture, register_network
+from voxseed.networks.planning import MIN_LEVELS, plan_levels, total_stride
+from voxseed.types import Shape3, Spacing
+
+
+@register_network("residual-unet")
+class ResidualUNet(Architecture):
+    """Kerfoot et al. 2018, MONAI's. No convolution at full resolution but the last, so fine structures cost accuracy."""
+
+    width: int = Field(ge=1, description="Channels of the first level, which is already downsampled; they double.")
+    strides: tuple[Shape3, ...] = Field(
+        min_length=MIN_LEVELS - 1, description="Downsampling of each level but the deepest."
+    )
+    residual_units: int = Field(default=2, ge=0, description="Convolutions per residual unit; 0: one plain convolution.")
+
+    @classmethod
+    def planned(cls, spacing_mm: Spacing, patch_shape: Shape3, width: int) -> Self:
+        return cls(width=width, strides=plan_levels(spacing_mm, patch_shape).strides)
+
+    def divisor(self) -> Shape3:
+        return total_stride(self.strides)
+
+    def build(self, in_channels: int, class_count: int) -> nn.Module:
+        return UNet(
+            spatial_dims=3,
+            in_channels=in_channels,
+            out_channels=class_count,
+            channels=[self.width * 2**level for level in range(len(self.strides) + 1)],
+            strides=self.strides,
+            num_res_units=self.residual_units,
+        )

@@ -1,0 +1,123 @@
+"""Validated settings: every room declares its own section as a subclass of `Settings`."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from voxseed.errors import InputError
+from voxseed.files import write_text
+
+S = TypeVar("S", bound="Settings")
+
+
+class Settings(BaseModel):
+    """A section of settings: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+def validate(kind: type[S], values: dict[str, Any], origin: str) -> S:
+    """Build a settings section from plain values.
+
+    Args:
+        origin: what the values came from, for messages ("settings.yaml").
+
+    Raises:
+        InputError: names the first wrong key, what was found and what is allowed.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise InputError(f"{origin}: {_sentence(kind, error)}") from None
+
+
+def with_overrides(values: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
+    """A copy of nested plain values with `section.key=value` assignments applied; values are read as YAML.
+
+    Raises:
+        InputError: if an assignment has no "=" or no key.
+    """
+    result = merged(values, {})
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator or not key.strip():
+            raise InputError(f"--set {override}: expected section.key=value, such as --set training.iterations=800.")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise InputError(f"--set {override}: {text!r} is not a YAML value.") from None
+        nested: Any = value
+        for part in reversed(key.strip().split(".")):
+            nested = {part: nested}
+        result = merged(result, nested)
+    return result
+
+
+def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A deep copy of `base` in which nested mappings are updated by `changes` and everything else is replaced."""
+    result = {key: merged(value, {}) if isinstance(value, dict) else value for key, value in base.items()}
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = merged(result[key], value)
+        else:
+            result[key] = value
+    return result
+
+
+def first_difference(stored: dict[str, Any], given: dict[str, Any], prefix: str = "") -> str | None:
+    """The first setting in which two nested mappings differ, as "key = stored, not given"; None if they are equal."""
+    for key in [*stored, *(key for key in given if key not in stored)]:
+        before, after = stored.get(key), given.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            nested = first_difference(before, after, f"{prefix}{key}.")
+            if nested is not None:
+                return nested
+        elif before != after:
+            return f"{prefix}{key} = {before!r}, not {after!r}"
+    return None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read nested settings from a YAML file.
+
+    Raises:
+        InputError: if it is missing, not YAML, or not a mapping.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such settings file.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: expected YAML, but {' '.join(str(error).split())}.") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: expected sections with keys, found a {type(values).__name__}.")
+    return values
+
+
+def write_yaml(path: Path, settings: Settings) -> None:
+    """Write settings so that `read_yaml` and `validate` give them back."""
+    write_text(path, yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
+
+
+def _sentence(kind: type[Settings], error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        section = _section(kind, first["loc"][:-1])
+        known = ", ".join(section.model_fields) if section else "see voxseed settings"
+        return f"unknown setting {key!r}; known here: {known}."
+    return f"{key} = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}."
+
+
+def _section(kind: type[Settings], location: tuple[int | str, ...]) -> type[Settings] | None:
+    """The settings class of a nested section, or None where the path leaves plain sections."""
+    section: Any = kind
+    for part in location:
+        if not (isinstance(section, type) and issubclass(section, Settings) and part in section.model_fields):
+            return None
+        section = section.model_fields[str(part)].annotation
+    return section if isinstance(section, type) and issubclass(section, Settings) else None

@@ -1,0 +1,173 @@
+"""From what a person gave for a case to what a network learns from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxseed.data.annotations import CaseAnnotation, ObjectBox, ObjectPoints
+from voxseed.data.grids import same_grid
+from voxseed.data.labels import Labels
+from voxseed.data.markups import object_name
+from voxseed.data.object_checks import voxel_indices
+from voxseed.data.volumes import Image, Volume
+from voxseed.errors import InputError, ShapeError
+from voxseed.supervision.boxes import VoxelBox, box_of_object, box_of_points
+from voxseed.supervision.expansion import ExpansionSettings, grow_object
+from voxseed.supervision.kinds import GrownObject, Supervision, SupervisionKind
+from voxseed.types import BACKGROUND, IGNORE, BoolArray, LabelArray
+
+_EXTREME_POINTS = "extreme-points"
+_DENSE = "dense"
+
+
+def build_supervision(
+    annotation: CaseAnnotation,
+    image: Image,
+    labels: Labels,
+    settings: ExpansionSettings,
+    valid: BoolArray,
+    case: str,
+) -> Supervision:
+    """Build the target of one case from its annotation.
+
+    Objects given by points are grown, objects given by boxes leave their box unlabelled. A voxel is background where
+    every object whose box holds it says so: outside all boxes, or, growing from both sides, beyond the background
+    threshold of each. Where foregrounds meet, the object with the smaller ratio wins. Voxels that are not valid are
+    background. Without any object nothing is known to be background, unless all classes are absent. What is painted
+    is taken as it is, above everything else.
+
+    Args:
+        annotation: of the case.
+        image: of the case.
+        labels: of the dataset, with or without `ignore`.
+        settings: how points are grown.
+        valid: (I, J, K), the valid region of the image.
+        case: its name, for messages.
+
+    Raises:
+        InputError: if an inside point lies outside the image, its object's box, or the valid region; if the outside
+            points span no box; if a box lies outside the image; or if the painted map lies on another grid.
+        ShapeError: if image and valid do not fit each other.
+    """
+    if valid.shape != image.shape:
+        raise ShapeError(f"Expected a valid region of shape {image.shape}, found {valid.shape}.")
+    if annotation.protocol == _DENSE and annotation.painted is not None:
+        _require_same_grid(annotation.painted, image, case)
+        return dense_supervision(annotation.painted, labels)
+    objects = [_grown(item, annotation.protocol, image, labels, settings, valid, case) for item in annotation.points]
+    objects += [_boxed(item, image, labels, case) for item in annotation.boxes]
+    absent = frozenset(labels.class_index(name) for name in annotation.absent)
+    target = _together(objects, image.shape, settings)
+    if not objects and len(absent) < len(labels.foreground):
+        target[:] = IGNORE
+    else:
+        target[~valid] = BACKGROUND
+    if annotation.painted is not None:
+        _require_same_grid(annotation.painted, image, case)
+        painted = labels.with_ignore().to_class_indices(annotation.painted.array, f"Case {case}, painted map")
+        target = np.where(painted == IGNORE, target, painted)
+    grown = tuple(GrownObject(item.class_index, item.box.start, item.box.stop) for item in objects)
+    return Supervision(SupervisionKind.PARTIAL, target, image.affine, grown, absent)
+
+
+def dense_supervision(label: Volume, labels: Labels) -> Supervision:
+    """Supervision by a dense label: every voxel is annotated, unless the map itself has `ignore`.
+
+    Args:
+        label: in the values of `labels`.
+        labels: of the dataset.
+
+    Raises:
+        InputError: if a value is not in the table.
+    """
+    target = labels.to_class_indices(label.array)
+    absent = frozenset(range(1, labels.class_count)) - {int(index) for index in np.unique(target)}
+    return Supervision(SupervisionKind.DENSE, target, label.affine, (), absent)
+
+
+@dataclass(frozen=True)
+class _Growth:
+    """One object: its box and, unless nothing is known there, the ratios of `grow_object` in it."""
+
+    class_index: int
+    box: VoxelBox
+    ratio: NDArray[np.float32] | None
+
+
+def _grown(
+    points: ObjectPoints,
+    protocol: str,
+    image: Image,
+    labels: Labels,
+    settings: ExpansionSettings,
+    valid: BoolArray,
+    case: str,
+) -> _Growth:
+    inside, outside = voxel_indices(points.inside_mm, image.affine), voxel_indices(points.outside_mm, image.affine)
+    on_object = protocol == _EXTREME_POINTS
+    box = box_of_points(outside, image.shape, faces_inside=on_object)
+    _require_inside(inside, box, valid, f"Case {case}, {object_name(points.class_name, points.object_number)}")
+    known_outside = outside[:0] if on_object else outside
+    ratio = grow_object(image.array, valid, image.spacing_mm, box, inside, known_outside, settings)
+    return _Growth(labels.class_index(points.class_name), box, ratio)
+
+
+def _boxed(item: ObjectBox, image: Image, labels: Labels, case: str) -> _Growth:
+    box = box_of_object(item, image.affine, image.shape)
+    if box.is_empty:
+        raise InputError(
+            f"Case {case}: the box of {object_name(item.class_name, item.object_number)} holds no voxel of the image, "
+            f"shape {image.shape}. Move it onto the object."
+        )
+    return _Growth(labels.class_index(item.class_name), box, None)
+
+
+def _require_inside(inside: LabelArray, box: VoxelBox, valid: BoolArray, origin: str) -> None:
+    if box.is_empty:
+        raise InputError(
+            f"{origin}: no voxel lies between the outside points, box {box.start} to {box.stop}. "
+            "Place each beyond the object in its own direction."
+        )
+    for voxel, in_box in zip(inside, box.contains(inside), strict=True):
+        if not VoxelBox((0, 0, 0), valid.shape).contains(voxel[None])[0]:
+            raise InputError(
+                f"{origin}: inside point at voxel {voxel.tolist()} lies outside the image of shape {valid.shape}. "
+                "Move it into the object."
+            )
+        if not in_box:
+            raise InputError(
+                f"{origin}: inside point at voxel {voxel.tolist()} lies outside its box, voxels {list(box.start)} "
+                f"up to but not including {list(box.stop)}. Move it into the object, or the outside points beyond it."
+            )
+    if not valid[tuple(inside.T)].any():
+        raise InputError(
+            f"{origin}: no inside point lies in the valid region, voxel {inside[0].tolist()} is constant background. "
+            "Move the point into the object."
+        )
+
+
+def _together(objects: list[_Growth], shape: tuple[int, int, int], settings: ExpansionSettings) -> LabelArray:
+    """(I, J, K) uint8: what all objects say about each voxel."""
+    target = np.full(shape, IGNORE, dtype=np.uint8)
+    smallest = np.full(shape, np.inf, dtype=np.float32)
+    doubtful = np.zeros(shape, dtype=bool)
+    for item in objects:
+        inside = item.box.slices
+        if item.ratio is None:
+            doubtful[inside] = True
+            continue
+        doubtful[inside] |= ~(item.ratio > settings.background_limit)  # also where the ratio is undefined
+        wins = (item.ratio < settings.foreground_limit) & (item.ratio < smallest[inside])
+        target[inside][wins] = item.class_index
+        smallest[inside][wins] = item.ratio[wins]
+    target[~doubtful] = BACKGROUND
+    return target
+
+
+def _require_same_grid(painted: Volume, image: Image, case: str) -> None:
+    if not same_grid(painted, image):
+        raise InputError(
+            f"Case {case}: the painted map, shape {painted.shape}, does not lie on the voxels of the image, "
+            f"shape {image.shape}. Resample it onto the image with nearest neighbour."
+        )

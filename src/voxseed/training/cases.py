@@ -1,0 +1,176 @@
+"""Cases as the loop reads them: preprocessed once, kept in the cache, read by patch."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from voxseed.data.annotation_sets import AnnotationSet
+from voxseed.data.annotations import CaseAnnotation
+from voxseed.data.cache import CachedCase, CaseContent, PatchCache
+from voxseed.data.datasets import Dataset
+from voxseed.data.preprocessing import Preprocessing
+from voxseed.data.valid_region import valid_region
+from voxseed.data.volumes import Volume
+from voxseed.errors import InputError
+from voxseed.supervision.build import build_supervision, dense_supervision
+from voxseed.supervision.expansion import ExpansionSettings
+from voxseed.supervision.kinds import Supervision, SupervisionKind
+from voxseed.supervision.noise import median_step
+from voxseed.types import BACKGROUND, IGNORE, Shape3
+
+_SEEDS_PER_CLASS = 1000
+
+
+@dataclass(frozen=True)
+class TrainingCase:
+    """A case in the cache, on the working grid.
+
+    Attributes:
+        seeds: per annotated foreground class, (N, 3) voxels of that class, at most 1000, evenly drawn.
+        absent: class indices that do not occur in the case.
+        noise: median intensity step between neighbours inside the foreground seeds; NaN where unknown.
+    """
+
+    name: str
+    image: CachedCase
+    supervision: CachedCase
+    seeds: tuple[np.ndarray, ...]
+    absent: frozenset[int]
+    noise: float
+
+    @property
+    def shape(self) -> Shape3:
+        """Voxels of the working grid."""
+        return self.image.shape
+
+    def read(self, name: str, start: Shape3, shape: Shape3, fill: int) -> np.ndarray:
+        """A patch of "image" (M, I, J, K), "valid" or "target" (I, J, K); voxels outside the case are `fill`."""
+        source = self.supervision if name == "target" else self.image
+        return source.read_patch(name, start, shape, fill)
+
+
+class CaseSource:
+    """Brings cases of a dataset into the cache.
+
+    Args:
+        kind: of supervision; dense takes the dataset's labels, partial the annotations.
+        annotations: not needed for dense supervision.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        kind: SupervisionKind,
+        annotations: AnnotationSet | None,
+        expansion: ExpansionSettings,
+        preprocessing: Preprocessing,
+        cache: PatchCache,
+    ) -> None:
+        self._dataset = dataset
+        self._kind = kind
+        self._annotations = annotations
+        self._expansion = expansion
+        self._preprocessing = preprocessing
+        self._cache = cache
+
+    def prepare(self, case: str) -> TrainingCase:
+        """The case, from the cache where it is already there.
+
+        Raises:
+            InputError: if its files or its annotation cannot be used.
+        """
+        image = self._cache.case(self._image_key(case), lambda: self._image_content(case))
+        supervision = self._cache.case(self._supervision_key(case), lambda: self._supervision_content(case, image))
+        return TrainingCase(
+            case,
+            image,
+            supervision,
+            tuple(np.array(seeds).reshape(-1, 3) for seeds in supervision.meta["seeds"]),
+            frozenset(supervision.meta["absent"]),
+            float("nan") if supervision.meta["noise"] is None else supervision.meta["noise"],
+        )
+
+    def _supervision(self, case: str) -> Supervision:
+        if self._kind is SupervisionKind.DENSE:
+            return dense_supervision(self._label(case), self._dataset.labels)
+        image = self._dataset.read_image(case)
+        return build_supervision(
+            self._annotation(case), image, self._dataset.labels, self._expansion, valid_region(image.array), case
+        )
+
+    def _label(self, case: str) -> Volume:
+        label = self._dataset.read_label(case)
+        if label is None:
+            raise InputError(
+                f"{self._dataset.label_path(case)}: no dense label of case {case!r}, which is needed here."
+            )
+        return label
+
+    def _annotation(self, case: str) -> CaseAnnotation:
+        if self._annotations is None:
+            raise InputError(f"{self._dataset.root}: partial supervision needs an annotation set, none was given.")
+        return self._annotations.read(case)
+
+    def _image_key(self, case: str) -> str:
+        return _key(self._dataset.image_paths(case), self._preprocessing.model_dump(mode="json"))
+
+    def _supervision_key(self, case: str) -> str:
+        files = list(self._dataset.image_paths(case))
+        settings: dict[str, Any] = {"kind": self._kind, "preprocessing": self._preprocessing.model_dump(mode="json")}
+        if self._kind is SupervisionKind.DENSE:
+            return _key([*files, self._dataset.label_path(case)], settings)
+        settings["annotation"] = annotation_digest(self._annotation(case))
+        settings["expansion"] = self._expansion.model_dump(mode="json")
+        return _key(files, settings)
+
+    def _image_content(self, case: str) -> CaseContent:
+        image = self._preprocessing.apply(self._dataset.read_image(case), case)
+        return {"image": image.array, "valid": image.valid.astype(np.uint8)}, {}
+
+    def _supervision_content(self, case: str, image: CachedCase) -> CaseContent:
+        supervision = self._supervision(case)
+        target = self._preprocessing.apply_to_labels(Volume(supervision.target, supervision.affine))
+        foreground = (target != BACKGROUND) & (target != IGNORE)
+        noise = median_step(image.read("image"), foreground)
+        meta = {
+            "seeds": [_drawn(np.argwhere(target == index)) for index in np.unique(target[foreground])],
+            "absent": sorted(supervision.absent),
+            "noise": None if np.isnan(noise) else noise,
+        }
+        return {"target": target}, meta
+
+
+def annotation_digest(annotation: CaseAnnotation) -> str:
+    """Digest of everything that an annotation says."""
+    said: list[Any] = [annotation.protocol, sorted(annotation.absent)]
+    said += [[p.class_name, p.object_number, p.inside_mm.tolist(), p.outside_mm.tolist()] for p in annotation.points]
+    said += [
+        [box.class_name, box.object_number, box.center_mm.tolist(), box.axes.tolist(), box.size_mm.tolist()]
+        for box in annotation.boxes
+    ]
+    digest = hashlib.sha256(json.dumps(said).encode())
+    if annotation.painted is not None:
+        digest.update(repr((annotation.painted.shape, annotation.painted.affine.tolist())).encode())
+        digest.update(annotation.painted.array.tobytes())
+    return digest.hexdigest()
+
+
+def _key(files: Iterable[Path], settings: Mapping[str, Any]) -> str:
+    """Digest of the content of files, whatever their names, and of settings as JSON has them."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for path in files:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _drawn(voxels: np.ndarray) -> list[list[int]]:
+    """At most `_SEEDS_PER_CLASS` of the voxels, evenly spaced in their order."""
+    chosen = np.linspace(0, len(voxels) - 1, min(len(voxels), _SEEDS_PER_CLASS)).round().astype(int)
+    drawn: list[list[int]] = voxels[chosen].tolist()
+    return drawn

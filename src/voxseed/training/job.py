@@ -1,0 +1,54 @@
+"""Everything that a run is made of, decided before it starts."""
+
+from dataclasses import dataclass
+
+from voxseed.data.annotation_sets import AnnotationSet
+from voxseed.data.cache import PatchCache
+from voxseed.data.datasets import Dataset
+from voxseed.data.preprocessing import Preprocessing
+from voxseed.methods.recipes import Recipe
+from voxseed.supervision.kinds import SupervisionKind
+from voxseed.training.cases import CaseSource
+from voxseed.training.run_folder import RunFolder
+from voxseed.training.settings import RunSettings
+from voxseed.training.starts import Start
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run to execute.
+
+    Attributes:
+        annotations: None for dense supervision.
+        kind: of supervision.
+        val_cases: to choose weights on; empty unless asked for.
+        starts: trained networks of other runs, by member.
+        device: "cpu" or "cuda".
+        devices: processes, one device each.
+        precision: "fp32" or "bf16".
+    """
+
+    dataset: Dataset
+    annotations: AnnotationSet | None
+    kind: SupervisionKind
+    recipe: Recipe
+    settings: RunSettings
+    train_cases: tuple[str, ...]
+    val_cases: tuple[str, ...]
+    folder: RunFolder
+    starts: dict[str, Start]
+    device: str
+    devices: int
+    precision: str
+    cache: PatchCache
+
+    def source(self, preprocessing: Preprocessing, kind: SupervisionKind | None = None) -> CaseSource:
+        """Where cases come from; `kind` replaces the job's own."""
+        return CaseSource(
+            self.dataset,
+            kind or self.kind,
+            self.annotations,
+            self.settings.expansion,
+            preprocessing,
+            self.cache,
+        )

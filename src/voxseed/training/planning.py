@@ -1,0 +1,260 @@
+"""What a run will do, decided from the data and the device before anything long starts."""
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from voxseed.data.cache import estimated_bytes
+from voxseed.data.preprocessing import Preprocessing
+from voxseed.devices import available_cores
+from voxseed.methods.base import METHODS
+from voxseed.methods.recipes import Recipe
+from voxseed.networks.base import NETWORKS
+from voxseed.networks.factory import build_network, default_arguments, required_divisor
+from voxseed.training.job import Job
+from voxseed.training.settings import RunSettings
+from voxseed.training.stages import whole_epochs
+from voxseed.types import Shape3, Spacing
+
+PATCH_VOXELS = {"cpu": 96 * 80 * 48, "cuda": 128**3}
+ITERATIONS = {"cpu": 800, "cuda": 10_000}
+_MOST_WORKERS = 8
+THICK_SLICE_RATIO = 3.0
+"""Spacing through slices over spacing within, from which unet2.5d is the default."""
+
+
+Networks = dict[str, dict[str, Any]]
+"""Member → arguments of `build_network` but for channels and classes, with "architecture"."""
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """A stage with its length decided."""
+
+    method: str
+    members: tuple[str, ...]
+    iterations: int
+    epoch_length: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Decisions of a run, and estimates.
+
+    Attributes:
+        seconds_per_iteration: forward and backward of all networks, measured.
+        cache_bytes: at most, before compression.
+        workers: processes that read patches.
+    """
+
+    dataset: str
+    annotations: str
+    recipe: str
+    train_cases: int
+    val_cases: int
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    patch_shape: Shape3
+    networks: Networks
+    stages: tuple[PlannedStage, ...]
+    device: str
+    devices: int
+    precision: str
+    workers: int
+    seconds_per_iteration: float
+    cache_bytes: int
+    cache: Path
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Channel names."""
+        return self.preprocessing.channel_names
+
+    @property
+    def spacing_mm(self) -> Spacing:
+        """Of the working grid."""
+        return self.preprocessing.spacing_mm
+
+    @property
+    def seconds(self) -> float:
+        """Estimated time of all stages. A teacher's forward pass is a third of training a network."""
+        costs = [4 / 3 if METHODS.get(stage.method).starts_from_networks else 1.0 for stage in self.stages]
+        steps = sum(cost * stage.iterations for cost, stage in zip(costs, self.stages, strict=True))
+        return steps * self.seconds_per_iteration
+
+    def rows(self) -> list[tuple[str, str]]:
+        """What and how, for printing."""
+        networks = ", ".join(f"{member}: {arguments['architecture']}" for member, arguments in self.networks.items())
+        stages = ", then ".join(f"{stage.method} ({stage.iterations} iterations)" for stage in self.stages)
+        return [
+            ("dataset", self.dataset),
+            ("annotations", self.annotations),
+            ("recipe", f"{self.recipe}: {stages}"),
+            ("cases", f"{self.train_cases} to train on, {self.val_cases} to validate on"),
+            ("classes", ", ".join(self.classes)),
+            ("channels", ", ".join(self.channels)),
+            ("spacing", " × ".join(f"{value:.3g}" for value in self.spacing_mm) + " mm"),
+            ("patch", " × ".join(str(value) for value in self.patch_shape) + " voxels"),
+            ("networks", networks),
+            ("device", f"{self.device} × {self.devices}, {self.precision}"),
+            ("time", f"about {_duration(self.seconds)}"),
+            ("cache", f"at most {self.cache_bytes / 1e6:,.0f} MB in {self.cache}"),
+        ]
+
+
+def fit_preprocessing(job: Job) -> Preprocessing:
+    """Decide the working grid and the intensities' scale on the training cases."""
+    return Preprocessing.fit(job.dataset, job.train_cases, job.settings.preprocessing)
+
+
+def make_plan(job: Job, preprocessing: Preprocessing) -> Plan:
+    """Decide everything that is left to decide, and measure how long an iteration takes.
+
+    Raises:
+        UnknownNameError: if a network is not registered.
+        InputError: if the patch is too small for a network.
+    """
+    settings, data = job.settings, job.dataset
+    shapes = [preprocessing.working_shape(data.read_grid(case)) for case in job.train_cases]
+    stages = plan_stages(job.recipe, settings, job.device)
+    members = tuple(dict.fromkeys(member for stage in stages for member in stage.members))
+    wanted = settings.training.patch_shape
+    patch = plan_patch(_median_shape(shapes), PATCH_VOXELS[job.device]) if wanted == "auto" else wanted
+    networks = plan_networks(settings, members, preprocessing.spacing_mm, patch)
+    networks |= {member: start.arguments for member, start in job.starts.items() if member in networks}
+    patch = rounded_patch(patch, networks)
+    channels, classes = len(data.channel_names), data.labels.class_count
+    return Plan(
+        dataset=data.name,
+        annotations=job.annotations.name if job.annotations else "dense labels",
+        recipe=job.recipe.name,
+        train_cases=len(job.train_cases),
+        val_cases=len(job.val_cases),
+        classes=data.labels.foreground,
+        preprocessing=preprocessing,
+        patch_shape=patch,
+        networks=networks,
+        stages=stages,
+        device=job.device,
+        devices=job.devices,
+        precision=job.precision,
+        workers=_workers(settings, job.device),
+        seconds_per_iteration=measured_seconds_per_iteration(
+            networks, channels, classes, patch, settings.training.batch_size, job.device, job.precision
+        ),
+        cache_bytes=estimated_bytes(shapes, 4 * channels + 2),
+        cache=job.cache.folder,
+    )
+
+
+def plan_patch(median_shape: Shape3, budget_voxels: int) -> Shape3:
+    """The median case, with its longest axes shortened until it fits the budget; not yet a multiple of anything."""
+    shape = list(median_shape)
+    while math.prod(shape) > budget_voxels:
+        longest = int(np.argmax(shape))
+        shape[longest] -= max(1, shape[longest] // 16)
+    return (shape[0], shape[1], shape[2])
+
+
+def plan_networks(
+    settings: RunSettings, members: tuple[str, ...], spacing_mm: Spacing, patch_shape: Shape3
+) -> Networks:
+    """Architecture and arguments of every member.
+
+    Raises:
+        UnknownNameError: if an architecture is not registered.
+        InputError: if the patch is too small for one.
+    """
+    planned: Networks = {}
+    for member in members:
+        wanted = settings.networks[member]
+        name = wanted.architecture
+        if name == "auto":
+            name = "unet2.5d" if max(spacing_mm) / min(spacing_mm) >= THICK_SLICE_RATIO else "unet3d"
+        NETWORKS.get(name)
+        planned[member] = {"architecture": name, **default_arguments(name, spacing_mm, patch_shape, wanted.width)}
+    return planned
+
+
+def rounded_patch(patch_shape: Shape3, networks: Networks) -> Shape3:
+    """The patch enlarged to a multiple of what every network asks for."""
+    divisors = [required_divisor(**arguments) for arguments in networks.values()]
+    common = [math.lcm(*(divisor[axis] for divisor in divisors)) for axis in range(3)]
+    # A single voxel at a bottleneck could not be normalised.
+    steps = [
+        max(-(-size // divisor), 2 if divisor > 1 else 1) for size, divisor in zip(patch_shape, common, strict=True)
+    ]
+    return (steps[0] * common[0], steps[1] * common[1], steps[2] * common[2])
+
+
+def plan_stages(recipe: Recipe, settings: RunSettings, device: str) -> tuple[PlannedStage, ...]:
+    """Stages with their lengths."""
+    wanted = settings.training.iterations
+    base = ITERATIONS[device] if wanted == "auto" else wanted
+    stages = recipe.stages[: settings.recipe.stages]
+    shares = settings.recipe.stage_shares or tuple(stage.share for stage in recipe.stages)
+    planned = []
+    for stage, share in zip(stages, shares, strict=False):
+        iterations, length = whole_epochs(max(1, round(base * share)), settings.training.epoch_length)
+        planned.append(PlannedStage(stage.method, stage.members, iterations, length))
+    return tuple(planned)
+
+
+def measured_seconds_per_iteration(
+    networks: Networks,
+    channels: int,
+    classes: int,
+    patch_shape: Shape3,
+    batch_size: int,
+    device: str,
+    precision: str,
+) -> float:
+    """Forward and backward of all networks on a patch of noise; the faster of two tries, because the first warms up."""
+    image = torch.randn(batch_size, channels, *patch_shape, device=device)
+    return sum(
+        _seconds_of(build_network(in_channels=channels, class_count=classes, **arguments).to(device), image, precision)
+        for arguments in networks.values()
+    )
+
+
+def _seconds_of(network: torch.nn.Module, image: torch.Tensor, precision: str) -> float:
+    durations = []
+    for _ in range(2):
+        start = time.perf_counter()
+        with torch.autocast(image.device.type, torch.bfloat16, enabled=precision == "bf16"):
+            value = network(image).float().square().mean()
+        value.backward()
+        float(value.detach())
+        durations.append(time.perf_counter() - start)
+    return min(durations)
+
+
+def _median_shape(shapes: list[Shape3]) -> Shape3:
+    first, second, third = np.median(shapes, axis=0).astype(int).tolist()
+    return first, second, third
+
+
+def _workers(settings: RunSettings, device: str) -> int:
+    """On CPU the networks need all cores, and a patch costs little beside them."""
+    wanted = settings.training.workers
+    if wanted != "auto":
+        return wanted
+    return min(available_cores(), _MOST_WORKERS) if device == "cuda" else 0
+
+
+def _rounded_up(size: int, divisor: int) -> int:
+    """The next multiple; at least two of them, because a single voxel at a bottleneck could not be normalised."""
+    return max(-(-size // divisor), 2 if divisor > 1 else 1) * divisor
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,94 @@
+"""Presets: named changes of the default settings."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from voxseed.errors import UnknownNameError
+from voxseed.settings import merged
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Nested values that replace defaults, and what they are for."""
+
+    summary: str
+    values: dict[str, Any]
+
+
+_PAPER: dict[str, Any] = {
+    "expansion": {"growth": "one-sided", "epsilon": 0.2, "gradient_weight": 1.0, "combine": "sum"},
+    "networks": {
+        "primary": {"architecture": "unet3d", "width": 16},
+        "auxiliary": {"architecture": "attention-unet", "width": 16},
+    },
+    "optimiser": {
+        "name": "sgd",
+        "learning_rate": 1e-2,
+        "momentum": 0.99,
+        "weight_decay": 3e-5,
+        "polynomial_power": 0.9,
+    },
+    "training": {"batch_size": 1, "foreground_share": 0.0},
+    "augmentation": {"flip_axes": [0, 1, 2], "intensity_scale": 0.0, "intensity_shift": 0.0},
+    "stage_one": {
+        "crf_weight": 1.0,
+        "variance_weight": 0.1,
+        "crf": {"sigma_x": 0.1, "sigma_r_voxels": 6.0, "normalised": False, "grid_factors": [2, 2, 2]},
+    },
+}
+
+_PAPER_GLIOMA = merged(
+    _PAPER,
+    {
+        "training": {"iterations": 500 * 244, "epoch_length": 244, "patch_shape": [128, 128, 128]},
+        "recipe": {"stage_shares": [1.0, 0.2]},
+    },
+)
+
+PRESETS = {
+    "default": Preset("Fits itself to spacing, shape and device.", {}),
+    "small": Preset(
+        "For a laptop's CPU: networks half as wide, 400 iterations.",
+        {"networks": {"primary": {"width": 8}, "auxiliary": {"width": 8}}, "training": {"iterations": 400}},
+    ),
+    "paper-vs": Preset(
+        "As published for vestibular schwannoma: 2.5D U-Net, 300 and 100 epochs of 176 patches of 128 × 128 × 48.",
+        merged(
+            _PAPER,
+            {
+                "networks": {"primary": {"architecture": "unet2.5d"}},
+                "training": {"iterations": 300 * 176, "epoch_length": 176, "patch_shape": [128, 128, 48]},
+                "stage_one": {"crf": {"grid_factors": [2, 2, 1]}},
+                "recipe": {"stage_shares": [1.0, 1 / 3]},
+            },
+        ),
+    ),
+    "paper-glioma": Preset(
+        "As published for glioma: 3D U-Net, 500 and 100 epochs of 244 patches of 128 × 128 × 128.", _PAPER_GLIOMA
+    ),
+    "released": Preset(
+        "As paper-glioma, with the losses of the paper's released program: CE plus Dice unhalved and unsquared "
+        "with background, CRF pairs counted whole, growth with lambda 0.5.",
+        merged(
+            _PAPER_GLIOMA,
+            {
+                "expansion": {"gradient_weight": 0.5},
+                "stage_one": {
+                    "crf": {"pair_weight": 1.0},
+                    "partial": {"reduction": "sum", "squared_dice": False, "include_background": True},
+                },
+            },
+        ),
+    ),
+}
+
+
+def get_preset(name: str) -> Preset:
+    """The preset of that name.
+
+    Raises:
+        UnknownNameError: lists the known ones.
+    """
+    if name not in PRESETS:
+        raise UnknownNameError(f"Unknown preset {name!r}. Known: {', '.join(PRESETS)}.")
+    return PRESETS[name]

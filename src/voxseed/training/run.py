@@ -1,0 +1,235 @@
+"""Execute a job: plan, cache, stages, model. Everything can stop at any moment and go on later."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from pytorch_lightning.callbacks import Callback
+from torch import nn
+
+from voxseed.errors import InputError, InterruptedRunError
+from voxseed.inference.model_files import ModelDescription, NetworkDescription, save_model
+from voxseed.methods.base import METHODS, Method
+from voxseed.networks.factory import build_network
+from voxseed.progress import track
+from voxseed.settings import first_difference, write_yaml
+from voxseed.supervision.kinds import SupervisionKind
+from voxseed.training.cases import TrainingCase
+from voxseed.training.display import StageDisplay
+from voxseed.training.job import Job
+from voxseed.training.patches import PatchDataset, PatchSettings
+from voxseed.training.planning import Plan, PlannedStage, fit_preprocessing, make_plan
+from voxseed.training.provenance import provenance
+from voxseed.training.run_folder import COMPLETE, RunFolder, RunRecord, StageRecord
+from voxseed.training.seeds import mixed_seed
+from voxseed.training.selection import BestOnDense, best_weights
+from voxseed.training.settings import read_run_settings
+from voxseed.training.stages import StageJob, Weights, quiet_lightning, run_stage, stage_weights
+
+_log = logging.getLogger("voxseed")
+
+
+def execute(job: Job, resume: bool, on_plan: Callable[[Plan], None] | None = None) -> None:
+    """Execute a job in its run folder, or what is left of it.
+
+    Args:
+        resume: go on with the run that is in the folder, or start where there is none.
+        on_plan: called with the plan before anything long starts.
+
+    Raises:
+        InputError: if the folder has another run, or a case cannot be used.
+        InterruptedRunError: on Ctrl-C; says how to resume.
+    """
+    with job.folder.locked(), _interrupts_explained(job.folder):
+        if job.folder.exists:
+            _require_same_run(job, resume)
+            if job.folder.read().state == COMPLETE:
+                return
+        preprocessing = fit_preprocessing(job)
+        plan = make_plan(job, preprocessing)
+        if on_plan is not None:
+            on_plan(plan)
+        job.cache.require_room(plan.cache_bytes)
+        source = job.source(preprocessing)
+        cases = [source.prepare(case) for case in track(job.train_cases, "preparing cases")]
+        _start(job, plan, cases)
+        with _logged_to(job.folder.log_path):
+            for row in plan.rows():
+                _log.info("%s: %s", *row)
+            _run_stages(job, plan, cases)
+
+
+def _run_stages(job: Job, plan: Plan, cases: list[TrainingCase]) -> None:
+    quiet_lightning()
+    weights: Weights = {member: start.state for member, start in job.starts.items()}
+    record = job.folder.read()
+    for index, stage in enumerate(plan.stages):
+        path = job.folder.stage_path(index, record)
+        if record.stages[index].state == COMPLETE:
+            weights = _kept_weights(job, path)
+            continue
+        path.mkdir(parents=True, exist_ok=True)
+        weights = _train_stage(job, plan, index, stage, path, cases, weights)
+        _save(job, plan, stage, weights, path / "model")
+        if index == len(plan.stages) - 1:
+            _save(job, plan, stage, weights, job.folder.model_path)
+        job.folder.complete_stage(index)
+
+
+def _train_stage(
+    job: Job,
+    plan: Plan,
+    index: int,
+    stage: PlannedStage,
+    path: Path,
+    cases: list[TrainingCase],
+    weights: Weights,
+) -> Weights:
+    settings = job.settings
+    seed = (settings.training.seed, index)
+    patches = PatchSettings(
+        shape=plan.patch_shape,
+        foreground_share=settings.training.foreground_share,
+        class_count=job.dataset.labels.class_count,
+        spacing_mm=plan.spacing_mm,
+        augmentation=settings.augmentation,
+        seed=seed,
+    )
+    stage_job = StageJob(
+        path=path,
+        iterations=stage.iterations,
+        epoch_length=stage.epoch_length,
+        batch_size=settings.training.batch_size,
+        seed=seed,
+        precision=job.precision,
+        device=job.device,
+        devices=job.devices,
+        workers=plan.workers,
+        optimiser=settings.optimiser,
+    )
+
+    def build() -> Method:
+        return _method(job, plan, stage, seed, weights)
+
+    callbacks: list[Callback] = [StageDisplay(stage.method, stage.iterations)]
+    if job.val_cases:
+        callbacks.append(BestOnDense(path, _validation_cases(job, plan), plan.patch_shape, settings.inference.overlap))
+    run_stage(stage_job, build, PatchDataset(cases, patches), callbacks)
+    return _kept_weights(job, path)
+
+
+def _method(job: Job, plan: Plan, stage: PlannedStage, seed: tuple[int, int], weights: Weights) -> Method:
+    """The stage's method with fresh networks, or with those of an earlier stage or run."""
+    kind = METHODS.get(stage.method)
+    missing = [member for member in stage.members if member not in weights]
+    if kind.starts_from_networks and missing:
+        raise InputError(
+            f"{stage.method} starts from trained networks, but there is none for {missing[0]!r}: "
+            f"give --from {missing[0]}=RUN:{missing[0]}."
+        )
+    networks = nn.ModuleDict()
+    for number, member in enumerate(stage.members):
+        torch.manual_seed(mixed_seed(*seed, number))
+        networks[member] = build_network(
+            in_channels=len(plan.channels), class_count=job.dataset.labels.class_count, **plan.networks[member]
+        )
+        if member in weights:
+            networks[member].load_state_dict(weights[member])
+    return kind(networks, job.settings.of_method(stage.method))
+
+
+def _validation_cases(job: Job, plan: Plan) -> list[TrainingCase]:
+    source = job.source(plan.preprocessing, SupervisionKind.DENSE)
+    return [source.prepare(case) for case in track(job.val_cases, "preparing validation cases")]
+
+
+def _kept_weights(job: Job, path: Path) -> Weights:
+    return best_weights(path) if job.val_cases else stage_weights(path)
+
+
+def _save(job: Job, plan: Plan, stage: PlannedStage, weights: Weights, folder: Path) -> None:
+    networks = {
+        member: NetworkDescription(
+            architecture=plan.networks[member]["architecture"],
+            arguments={key: value for key, value in plan.networks[member].items() if key != "architecture"},
+        )
+        for member in stage.members
+    }
+    description = ModelDescription(
+        networks=networks,
+        default_member=stage.members[0],
+        labels=dict(job.dataset.labels.without_ignore()),
+        preprocessing=plan.preprocessing,
+        patch_shape=plan.patch_shape,
+        overlap=job.settings.inference.overlap,
+        provenance={"recipe": plan.recipe, "stage": stage.method, "iterations": stage.iterations},
+    )
+    save_model(folder, weights, description)
+
+
+def _start(job: Job, plan: Plan, cases: list[TrainingCase]) -> None:
+    """Write the run's description, or compare it with what an interrupted run left."""
+    origin = provenance(_fingerprint(cases), job.settings.training.seed, job.device)
+    if job.folder.exists:
+        job.folder.require_same_data(origin["dataset_fingerprint"])
+        return
+    stages = tuple(StageRecord(stage.method, stage.method, stage.members, stage.iterations) for stage in plan.stages)
+    write_yaml(job.folder.settings_path, job.settings)
+    job.folder.start(RunRecord(plan.recipe, plan.dataset, job.device, stages), origin)
+
+
+def _fingerprint(cases: list[TrainingCase]) -> str:
+    """Of images, annotations and preprocessing, as the cache's keys have them."""
+    keys = [f"{case.image.folder.name} {case.supervision.folder.name}" for case in cases]
+    return hashlib.sha256("\n".join(keys).encode()).hexdigest()
+
+
+def _require_same_run(job: Job, resume: bool) -> None:
+    folder, record = job.folder, job.folder.read()
+    if not resume:
+        raise InputError(
+            f"{folder.path}: there is a run already ({record.recipe}, {record.state}). "
+            "Continue it with --resume, or choose another folder with --run."
+        )
+    if record.device != job.device:
+        raise InputError(
+            f"{folder.path}: the run began on {record.device}, found --device {job.device}. "
+            f"Resume it with --device {record.device}."
+        )
+    stored = read_run_settings(folder.settings_path)
+    different = first_difference(stored.model_dump(mode="json"), job.settings.model_dump(mode="json"))
+    if different:
+        raise InputError(
+            f"{folder.path}: the run was started with {different}. "
+            "Resume it with the settings that it was started with, or choose another folder with --run."
+        )
+
+
+@contextmanager
+def _logged_to(path: Path) -> Iterator[None]:
+    """Append what Voxseed logs to a file."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    level = _log.level
+    _log.addHandler(handler)
+    _log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        _log.removeHandler(handler)
+        _log.setLevel(level)
+        handler.close()
+
+
+@contextmanager
+def _interrupts_explained(folder: RunFolder) -> Iterator[None]:
+    try:
+        yield
+    except (KeyboardInterrupt, InterruptedRunError):
+        raise InterruptedRunError(
+            f"Interrupted; everything up to the last finished epoch is kept. "
+            f"Go on with the same command and --run {folder.path} --resume."
+        ) from None

@@ -1,0 +1,157 @@
+"""One stage of a recipe: networks in, networks out, resumable in between."""
+
+import logging
+import math
+import signal
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from voxseed.errors import InterruptedRunError
+from voxseed.methods.base import Method
+from voxseed.training.checkpoints import EpochCheckpoint, checkpoint_path, read_checkpoint
+from voxseed.training.loop import TrainingModule
+from voxseed.training.patches import EpochSampler, PatchDataset, patch_loader
+from voxseed.training.settings import OptimiserSettings
+
+Weights = dict[str, dict[str, Tensor]]
+"""Network → state dict."""
+
+
+@dataclass(frozen=True)
+class StageJob:
+    """Everything that a stage needs, decided.
+
+    Attributes:
+        path: folder of the stage.
+        iterations: optimiser steps, a multiple of `epoch_length`.
+        seed: (run's seed, stage index).
+        precision: "fp32" or "bf16".
+        device: "cpu" or "cuda".
+        devices: processes, one device each.
+    """
+
+    path: Path
+    iterations: int
+    epoch_length: int
+    batch_size: int
+    seed: tuple[int, int]
+    precision: str
+    device: str
+    devices: int
+    workers: int
+    optimiser: OptimiserSettings
+
+
+def whole_epochs(iterations: int, epoch_length: int) -> tuple[int, int]:
+    """(iterations, epoch_length) such that a stage is a whole number of epochs of equal length.
+
+    The number of iterations is rounded up where it does not divide.
+    """
+    epochs = math.ceil(iterations / epoch_length)
+    length = math.ceil(iterations / epochs)
+    return epochs * length, length
+
+
+def run_stage(
+    job: StageJob, build: Callable[[], Method], dataset: PatchDataset, callbacks: Sequence[Callback] = ()
+) -> Weights:
+    """Train a stage to its end, from its checkpoint where there is one.
+
+    Args:
+        build: makes the method with its initial weights; called once.
+
+    Returns:
+        Weights of every network.
+
+    Raises:
+        InterruptedRunError: on Ctrl-C; the checkpoint of the last finished epoch is kept.
+        InputError: if the checkpoint is damaged.
+    """
+    method = build()
+    checkpoint = checkpoint_path(job.path)
+    if checkpoint.exists():
+        read_checkpoint(checkpoint)
+    module = TrainingModule(method, job.optimiser, job.iterations, job.seed)
+    data = StageData(dataset, job)
+    trainer = _trainer(job, [EpochCheckpoint(job.path), *callbacks])
+    resume_from = checkpoint if checkpoint.exists() else None
+    _fit(trainer, module, data, resume_from)
+    return stage_weights(job.path)
+
+
+def stage_weights(stage_path: Path) -> Weights:
+    """Weights of the networks, as the last checkpoint of a stage has them."""
+    weights: Weights = {}
+    for key, value in read_checkpoint(checkpoint_path(stage_path))["state_dict"].items():
+        kind, _, rest = key.partition(".")
+        if kind == "networks":
+            network, _, parameter = rest.partition(".")
+            weights.setdefault(network, {})[parameter] = value
+    return weights
+
+
+class StageData(pl.LightningDataModule):
+    """Hands every process its own patches."""
+
+    def __init__(self, dataset: PatchDataset, job: StageJob) -> None:
+        super().__init__()
+        self._dataset, self._job = dataset, job
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Lightning's hook."""
+        if self.trainer is None:
+            raise RuntimeError("StageData is used by a Trainer.")
+        job = self._job
+        sampler = EpochSampler(job.epoch_length * job.batch_size, self.trainer.global_rank, self.trainer.world_size)
+        return patch_loader(self._dataset, sampler, job.batch_size, job.workers, pin_memory=job.device == "cuda")
+
+
+def _trainer(job: StageJob, callbacks: list[Callback]) -> pl.Trainer:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pl.Trainer(
+            accelerator="gpu" if job.device == "cuda" else "cpu",
+            devices=job.devices,
+            # Processes are spawned, so that a run that was started from Python needs no script to start again.
+            strategy="ddp_spawn" if job.devices > 1 else "auto",
+            precision="bf16-mixed" if job.precision == "bf16" else "32-true",
+            max_epochs=job.iterations // job.epoch_length,
+            callbacks=callbacks,
+            default_root_dir=job.path,
+            logger=False,
+            enable_checkpointing=True,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+        )
+
+
+def _fit(trainer: pl.Trainer, module: TrainingModule, data: StageData, resume_from: Path | None) -> None:
+    """Fit, with Lightning's way of leaving on Ctrl-C turned into an error of ours."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            warnings.filterwarnings("ignore", message=".*in eval mode.*")
+            warnings.filterwarnings("ignore", message=".*treespec.*")
+            warnings.filterwarnings("ignore", message=".*transfer_batch_to_device.*")
+            trainer.fit(module, datamodule=data, ckpt_path=resume_from, weights_only=True)
+    except SystemExit:
+        raise InterruptedRunError("Interrupted. Everything up to the last finished epoch is kept.") from None
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def quiet_lightning() -> None:
+    """Keep Lightning's advice out of the user's way; warnings and errors still show."""
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,39 @@
+"""Folders that are either whole or not there: filled under another name, then moved into place."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from voxseed.errors import InputError
+
+
+@contextmanager
+def new_folder(target: Path, beside: Path, remedy: str) -> Iterator[Path]:
+    """Yield an empty folder to fill; on success it becomes `target`, on failure it is removed.
+
+    Args:
+        target: must not exist, or be an empty folder.
+        beside: folder, on the same file system, in which to work.
+        remedy: what to do if nothing can be written there, for the message.
+
+    Raises:
+        InputError: if `beside` is not writable, or `target` is there and not empty.
+    """
+    working = beside / f".{secrets.token_hex(4)}.{target.name}"
+    try:
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise InputError(f"{target}: is there already and not empty. Remove it, or choose another place.")
+        working.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"{beside}: cannot be written to ({error.strerror}). {remedy}") from None
+    try:
+        yield working
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            target.rmdir()
+        os.replace(working, target)
+    finally:
+        shutil.rmtree(working, ignore_errors=True)

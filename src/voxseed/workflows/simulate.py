@@ -1,0 +1,126 @@
+"""Simulate: dense labels into the annotation set that a person might have given."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from voxseed.data.annotation_sets import AnnotationSet
+from voxseed.data.datasets import Dataset
+from voxseed.data.protocols.base import PROTOCOLS, Simulation, SimulationSettings, generator
+from voxseed.errors import InputError
+from voxseed.progress import track
+from voxseed.settings import validate
+from voxseed.workflows.new_folder import new_folder
+
+_REMEDY = "Write the set elsewhere with --out, and name that folder with --annotations later."
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    """What was simulated of one class.
+
+    Attributes:
+        class_name: of the dataset.
+        cases: how many have it.
+        objects: how many were annotated, in all cases.
+        skipped: how many separate parts were too small to be objects.
+    """
+
+    class_name: str
+    cases: int
+    objects: int
+    skipped: int
+
+
+@dataclass(frozen=True)
+class SimulationSummary:
+    """What a simulation made.
+
+    Attributes:
+        path: the folder of the set.
+        classes: one count per foreground class.
+        cases: annotated cases.
+        unlabelled: cases without a dense label, which could not be simulated.
+    """
+
+    path: Path
+    classes: tuple[ClassCount, ...]
+    cases: tuple[str, ...]
+    unlabelled: tuple[str, ...]
+
+    def header(self) -> tuple[str, ...]:
+        """Names of the columns of `rows`."""
+        return ("class", "cases", "objects", "parts too small")
+
+    def rows(self) -> list[tuple[str, int, int, int]]:
+        """One row per class."""
+        return [(count.class_name, count.cases, count.objects, count.skipped) for count in self.classes]
+
+
+def simulate(
+    dataset: str | Path,
+    protocol: str,
+    *,
+    set_name: str | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+    margin_voxels: tuple[int, int] = (1, 5),
+    inside_points: int = 1,
+) -> SimulationSummary:
+    """Write an annotation set of every case in imagesTr that has a dense label.
+
+    Args:
+        dataset: folder in the nnU-Net raw layout.
+        protocol: a name in PROTOCOLS.
+        set_name: of the new set in the dataset; the protocol's if not given.
+        out: folder of the new set instead, anywhere.
+        seed: a case's annotation depends on this and its name alone.
+        margin_voxels: least and greatest distance of outside points and box faces from the object.
+        inside_points: per object.
+
+    Raises:
+        InputError: if the protocol is unknown, a setting is wrong, no case has a label, a label cannot be read, the
+            set is there already, or its place cannot be written to. Nothing is left half-written.
+    """
+    simulate_case = PROTOCOLS.get(protocol)
+    settings = validate(
+        SimulationSettings, {"margin_voxels": margin_voxels, "inside_points": inside_points}, "simulation"
+    )
+    data = Dataset.open(dataset)
+    cases = tuple(case for case in data.cases if data.has_label(case))
+    if not cases:
+        raise InputError(f"{data.root / 'labelsTr'}: no dense labels, so there is nothing to simulate from.")
+    target = Path(out) if out else data.root / "annotations" / _plain_name(set_name or protocol)
+    if target.exists() and any(target.iterdir()):
+        raise InputError(f"{target}: is there already. Choose another name with --set-name, or remove it.")
+    simulations = []
+    with new_folder(target, target.parent if out else data.root, _REMEDY) as folder:
+        annotation_set = AnnotationSet.create(
+            folder, data.labels, protocol, seed=seed, file_ending=data.file_ending, grid_of=data.read_grid
+        )
+        for case in track(cases, "Simulating", len(cases)):
+            label = data.read_label(case)
+            assert label is not None  # has_label
+            indices = data.labels.to_class_indices(label.array)
+            simulation = simulate_case(indices, label.affine, data.labels, generator(seed, case), settings)
+            annotation_set.write(case, simulation.annotation)
+            simulations.append(simulation)
+    unlabelled = tuple(case for case in data.cases if case not in cases)
+    return SimulationSummary(target, _counts(data.labels.foreground, simulations), cases, unlabelled)
+
+
+def _plain_name(name: str) -> str:
+    if name.startswith(".") or set(name) & set("/\\"):
+        raise InputError(f"--set-name {name}: expected a plain name, such as points-2. For another folder use --out.")
+    return name
+
+
+def _counts(class_names: tuple[str, ...], simulations: list[Simulation]) -> tuple[ClassCount, ...]:
+    objects: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
+    cases: Counter[str] = Counter()
+    for simulation in simulations:
+        objects.update(simulation.objects)
+        skipped.update(simulation.skipped)
+        cases.update(name for name, count in simulation.objects.items() if count)
+    return tuple(ClassCount(name, cases[name], objects[name], skipped[name]) for name in class_names)

@@ -1,0 +1,146 @@
+"""Train a recipe on a dataset: settings, plan, cache, stages, model."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from voxseed.data.annotation_sets import AnnotationSet
+from voxseed.data.cache import PatchCache
+from voxseed.data.datasets import Dataset
+from voxseed.devices import best_precision, resolve_device
+from voxseed.errors import InputError
+from voxseed.methods.base import METHODS
+from voxseed.methods.recipes import Recipe, get_recipe
+from voxseed.supervision.kinds import SupervisionKind
+from voxseed.training.job import Job
+from voxseed.training.planning import Plan
+from voxseed.training.run import execute
+from voxseed.training.run_folder import RunFolder
+from voxseed.training.settings import RunSettings, load_run_settings
+from voxseed.training.starts import read_starts
+
+CACHE_VARIABLE = "VOXSEED_CACHE"
+
+
+def train(
+    dataset: str | Path,
+    *,
+    annotations: str | Path | None = None,
+    method: str = "auto",
+    run: str | Path | None = None,
+    preset: str | None = None,
+    config: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    fold: int = 0,
+    start_from: Sequence[str] = (),
+    resume: bool = False,
+    device: str = "auto",
+    devices: int = 1,
+    cache: str | Path | None = None,
+    on_plan: Callable[[Plan], None] | None = None,
+) -> Path:
+    """Train from annotations.
+
+    Args:
+        dataset: folder in the nnU-Net raw layout.
+        annotations: name or path of an annotation set; not needed where there is only one.
+        method: recipe or method; auto follows from the annotations.
+        run: folder of the run; runs/DATASET-METHOD if not given.
+        preset, config, overrides: settings, each on top of the one before; overrides are "section.key=value".
+        fold: train on this fold of splits.json.
+        start_from: "member=RUN:member", networks to start from.
+        resume: continue the run, or start it where there is nothing yet.
+        device: auto, cpu or cuda.
+        devices: processes, one device each.
+        cache: folder for preprocessed cases; $VOXSEED_CACHE or a folder beside the run if not given.
+        on_plan: called with the plan before anything long starts.
+
+    Returns:
+        The folder of the run.
+
+    Raises:
+        InputError: if something that was given cannot be used; nothing is left half-written.
+        InterruptedRunError: on Ctrl-C; says how to resume.
+    """
+    data = Dataset.open(dataset)
+    settings = load_run_settings(preset, Path(config) if config else None, overrides)
+    wanted = settings.recipe.name if method == "auto" else method
+    annotation_set = _annotation_set(data, annotations, wanted)
+    recipe = get_recipe(_recipe_of(data, annotation_set) if wanted == "auto" else wanted)
+    settings = settings.model_copy(update={"recipe": settings.recipe.model_copy(update={"name": recipe.name})})
+    folder = RunFolder(Path(run) if run else Path("runs") / f"{data.root.resolve().name}-{recipe.name}")
+    torch_device = resolve_device(device)
+    precision = settings.training.precision
+    job = Job(
+        dataset=data,
+        annotations=annotation_set,
+        kind=_supervision_kind(recipe),
+        recipe=recipe,
+        settings=settings,
+        train_cases=_train_cases(data, annotation_set, recipe, fold),
+        val_cases=_val_cases(data, settings, fold),
+        folder=folder,
+        starts=read_starts(start_from, data.channel_names, dict(data.labels.without_ignore())),
+        device=torch_device.type,
+        devices=devices,
+        precision=best_precision(torch_device) if precision == "auto" else precision,
+        cache=PatchCache(Path(cache or os.environ.get(CACHE_VARIABLE) or folder.path.parent / "cache")),
+    )
+    execute(job, resume, on_plan)
+    return folder.path
+
+
+def _annotation_set(data: Dataset, wanted: str | Path | None, method: str) -> AnnotationSet | None:
+    """The set to learn from; None where the method needs none, or dense labels are all there is."""
+    if method != "auto" and _supervision_kind(get_recipe(method)) is SupervisionKind.DENSE:
+        return None
+    if wanted is None and method == "auto" and not data.annotation_sets():
+        return None
+    return data.annotations(wanted)
+
+
+def _recipe_of(data: Dataset, annotation_set: AnnotationSet | None) -> str:
+    """What the annotations suggest."""
+    if annotation_set is not None:
+        return "partial" if annotation_set.protocol == "dense" else "pa-seg"
+    if any(data.has_label(case) for case in data.cases):
+        return "full"
+    raise InputError(
+        f"{data.root}: found neither annotations nor dense labels. "
+        "Put seven points per object into annotations/points, or dense labels into labelsTr."
+    )
+
+
+def _supervision_kind(recipe: Recipe) -> SupervisionKind:
+    return METHODS.get(recipe.stages[0].method).needs
+
+
+def _train_cases(data: Dataset, annotation_set: AnnotationSet | None, recipe: Recipe, fold: int) -> tuple[str, ...]:
+    known = set(data.cases)
+    if _supervision_kind(recipe) is SupervisionKind.DENSE:
+        usable = tuple(case for case in data.cases if data.has_label(case))
+        missing = f"{recipe.name} needs dense labels in labelsTr"
+    else:
+        usable = tuple(case for case in (annotation_set.cases if annotation_set else ()) if case in known)
+        missing = f"{recipe.name} needs annotated cases"
+    cases = data.splits().train_cases(usable, fold)
+    if not cases:
+        raise InputError(
+            f"{data.root}: {missing}, and fold {fold} has none to train on. "
+            "Annotate cases of the fold, or check splits.json."
+        )
+    return cases
+
+
+def _val_cases(data: Dataset, settings: RunSettings, fold: int) -> tuple[str, ...]:
+    """Cases to choose weights on: none unless dense labels are to be used for that."""
+    if settings.training.select == "last":
+        return ()
+    labelled = tuple(case for case in data.cases if data.has_label(case))
+    cases = data.splits().val_cases(labelled, fold)
+    if not cases:
+        raise InputError(
+            f"{data.root}: --select dense needs validation cases with dense labels, fold {fold} has none. "
+            "List some under val in splits.json, or leave --select out."
+        )
+    return cases

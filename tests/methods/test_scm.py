@@ -1,0 +1,102 @@
+"""Self and cross monitoring: terms by hand, teachers, refreshes."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from voxseed.methods.base import Batch, Progress
+from voxseed.methods.scm import SCMSettings, SelfAndCrossMonitoring, pseudo_label
+
+
+def _network(seed: int) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Conv3d(1, 2, 1)
+
+
+def _method(**settings: float) -> SelfAndCrossMonitoring:
+    networks = nn.ModuleDict({"primary": _network(0), "auxiliary": _network(1)})
+    return SelfAndCrossMonitoring(networks, SCMSettings(**settings))
+
+
+def _batch() -> Batch:
+    image = torch.randn(1, 1, 3, 4, 2, generator=torch.Generator().manual_seed(5))
+    valid = torch.ones(1, 1, 3, 4, 2, dtype=torch.bool)
+    valid[..., 0, 0, 0] = False
+    return Batch(
+        image=image,
+        target=torch.full_like(image, 255, dtype=torch.long),
+        valid=valid,
+        absent=torch.zeros(1, 2, dtype=torch.bool),
+        noise=torch.tensor([0.1]),
+        spacing_mm=(1.0, 1.0, 1.0),
+    )
+
+
+def _moved(method: SelfAndCrossMonitoring) -> None:
+    """Students that are no longer their teachers."""
+    with torch.no_grad():
+        for index, network in enumerate(method.networks.values()):
+            network.weight.mul_(0.5 + index)
+
+
+def test_terms_equal_the_equations_written_out():
+    method, batch = _method(cross_weight=0.25, temperature=4.0), _batch()
+    _moved(method)
+    terms = method.losses(batch, Progress(0, 0, 0.0))
+    valid = batch.valid[0, 0]
+    for name, other in (("primary", "auxiliary"), ("auxiliary", "primary")):
+        student = method.networks[name](batch.image)[0][:, valid]
+        own, others = (method.teachers[each](batch.image)[0][:, valid] for each in (name, other))
+        hard = own.argmax(dim=0)
+        cross_entropy = F.cross_entropy(student.T, hard)
+        probability, truth = student.softmax(dim=0)[1], (hard == 1).float()
+        dice = 1 - 2 * (probability * truth).sum() / (probability.square().sum() + truth.sum())
+        soft_teacher, soft_student = (others / 4).softmax(dim=0), (student / 4).softmax(dim=0)
+        divergence = (soft_teacher * (soft_teacher / soft_student).log()).sum(dim=0).mean()
+        torch.testing.assert_close(terms[name]["self"], 0.75 * (cross_entropy + dice) / 2)
+        torch.testing.assert_close(terms[name]["cross"], 0.25 * 16 * divergence)
+
+
+def test_gradients_reach_students_alone():
+    method = _method()
+    _moved(method)
+    terms = method.losses(_batch(), Progress(0, 0, 0.0))
+    sum(sum(named.values()) for named in terms.values()).backward()
+    assert all(parameter.grad is not None for parameter in method.networks.parameters())
+    assert all(parameter.grad is None for parameter in method.teachers.parameters())
+
+
+def test_pseudo_labels_leave_the_invalid_out():
+    logits = torch.tensor([[[[[0.0, 2.0]]], [[[1.0, 1.0]]]]])
+    valid = torch.tensor([[[[[True, False]]]]])
+    assert pseudo_label(logits, valid).flatten().tolist() == [1, 255]
+
+
+@pytest.mark.parametrize(
+    ("refreshes", "epochs", "expected"),
+    [
+        (5, 10, [2, 4, 6, 8]),  # every fifth of the stage, but not at its end
+        (5, 4, [1, 2, 3]),  # as often as there are epochs
+        (1, 10, []),  # the copies of the start teach throughout
+    ],
+)
+def test_teachers_are_refreshed_at_every_part_of_the_stage(refreshes, epochs, expected):
+    method = _method(refreshes=refreshes)
+    refreshed = []
+    for epoch in range(1, epochs + 1):
+        with torch.no_grad():
+            method.networks["primary"].weight.add_(1)
+        method.after_epoch(Progress(epoch, epoch, epoch / epochs))
+        if torch.equal(method.networks["primary"].weight, method.teachers["primary"].weight):
+            refreshed.append(epoch)
+    assert refreshed == expected
+
+
+def test_the_number_of_refreshes_survives_a_restart():
+    method, restarted = _method(), _method()
+    method.after_epoch(Progress(2, 2, 0.2))
+    restarted.load_state(method.state())
+    restarted.networks["primary"].weight.data.add_(1)
+    restarted.after_epoch(Progress(3, 3, 0.3))
+    assert not torch.equal(restarted.networks["primary"].weight, restarted.teachers["primary"].weight)

@@ -1,0 +1,109 @@
+"""Which patch and which augmentation is a function of seed and index alone."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from voxseed.training.patches import EpochSampler, PatchDataset, PatchSettings, augmented, choose_start
+from voxseed.training.settings import AugmentationSettings
+
+
+@dataclass
+class FakeCase:
+    """A case whose image holds its own voxel numbers."""
+
+    shape: tuple[int, int, int] = (10, 9, 8)
+    seeds: tuple[np.ndarray, ...] = ()
+    absent: frozenset[int] = frozenset({2})
+    noise: float = 0.5
+    reads: list[tuple[str, tuple[int, int, int]]] = field(default_factory=list)
+
+    def read(self, name, start, shape, fill):
+        self.reads.append((name, start))
+        array = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+        return array[None] if name == "image" else np.ones(shape, dtype=np.uint8)
+
+
+def _settings(**changes: object) -> PatchSettings:
+    values = {
+        "shape": (4, 4, 4),
+        "foreground_share": 1.0,
+        "class_count": 3,
+        "spacing_mm": (1.0, 1.0, 2.0),
+        "augmentation": AugmentationSettings(),
+        "seed": (3, 0),
+    }
+    return PatchSettings(**{**values, **changes})
+
+
+def test_a_patch_depends_on_its_index_alone():
+    first, second = (PatchDataset([FakeCase(), FakeCase(), FakeCase()], _settings()) for _ in range(2))
+    list(map(first.__getitem__, range(4)))  # what was read before does not matter
+    for key, value in first[7].items():
+        assert value.equal(second[7][key]), key
+    assert not first[7]["image"].equal(first[8]["image"])
+
+
+def test_every_case_is_seen_once_per_round():
+    cases = [FakeCase() for _ in range(5)]
+    dataset = PatchDataset(cases, _settings())
+    for index in range(10):
+        dataset[index]
+    assert [len(case.reads) for case in cases] == [6] * 5  # two rounds of image, target and valid
+
+
+def test_a_batch_has_the_documented_shapes():
+    dataset = PatchDataset([FakeCase()], _settings())
+    batch = dataset.collate([dataset[0], dataset[1]])
+    assert batch.image.shape == (2, 1, 4, 4, 4)
+    assert batch.target.shape == batch.valid.shape == (2, 1, 4, 4, 4)
+    assert batch.absent.tolist() == [[False, False, True]] * 2
+    assert batch.noise.tolist() == [0.5, 0.5]
+    assert batch.spacing_mm == (1.0, 1.0, 2.0)
+
+
+@pytest.mark.parametrize("seed_voxel", [(0, 0, 0), (9, 8, 7), (5, 4, 3)])
+def test_a_foreground_patch_holds_its_seed_and_stays_in_the_case(seed_voxel):
+    case = FakeCase(seeds=(np.array([seed_voxel]),))
+    starts = [choose_start(case, _settings(), np.random.default_rng(n)) for n in range(50)]
+    for start in starts:
+        assert all(low <= voxel < low + 4 for low, voxel in zip(start, seed_voxel, strict=True))
+        assert all(0 <= low <= size - 4 for low, size in zip(start, case.shape, strict=True))
+    assert len(set(starts)) == (1 if seed_voxel != (5, 4, 3) else len(set(starts)))
+
+
+def test_a_patch_larger_than_the_case_is_centred_on_it():
+    case = FakeCase(shape=(2, 10, 7), seeds=(np.array([[1, 5, 3]]),))
+    start = choose_start(case, _settings(shape=(6, 4, 8)), np.random.default_rng(0))
+    assert (start[0], start[2]) == (-2, -1)
+
+
+def test_without_flips_or_intensity_changes_nothing_is_changed():
+    settings = AugmentationSettings(flip_axes=(), intensity_scale=0, intensity_shift=0)
+    image, target, valid = np.ones((1, 2, 2, 2), np.float32), np.zeros((1, 2, 2, 2)), np.ones((1, 2, 2, 2))
+    for before, after in zip(
+        (image, target, valid), augmented(image, target, valid, settings, np.random.default_rng(0)), strict=True
+    ):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_flips_move_image_and_target_together_and_leave_invalid_voxels_at_zero():
+    image = np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2)
+    valid = np.ones((1, 2, 2, 2), np.uint8)
+    valid[0, 0, 0, 0] = 0
+    for seed in range(8):
+        settings = AugmentationSettings(intensity_scale=0, intensity_shift=0.5)
+        changed, target, mask = augmented(image, image.copy(), valid, settings, np.random.default_rng(seed))
+        shifts = (changed - target)[mask.astype(bool)]
+        np.testing.assert_allclose(shifts, shifts[0], rtol=1e-5)
+        assert changed[mask == 0].tolist() == [0.0]
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_processes_share_the_indices_of_an_epoch(world_size):
+    samplers = [EpochSampler(4, rank, world_size) for rank in range(world_size)]
+    for sampler in samplers:
+        sampler.set_epoch(2)
+    indices = sorted(index for sampler in samplers for index in sampler)
+    assert indices == list(range(8 * world_size, 12 * world_size))

@@ -33,3 +33,24 @@ def real_data() -> Path:
     if not REAL_DATA.is_dir():
         pytest.skip("needs ../shared/data")
     return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four cases of 24 × 20 × 16 voxels with a bright ball, dense labels, and seven simulated points each."""
+    import numpy as np
+
+    from voxseed.data.datasets import Dataset
+    from voxseed.workflows.simulate import simulate
+
+    path = tmp_path_factory.mktemp("data") / "Dataset900_Balls"
+    dataset = Dataset.create(path, "Balls", ("MRI",), ("ball",))
+    rng = np.random.default_rng(0)
+    grid = np.stack(np.meshgrid(np.arange(24), np.arange(20), np.arange(16), indexing="ij"))
+    for number in range(4):
+        center = np.array([12, 10, 8]) + rng.integers(-2, 3, 3)
+        label = (((grid - center[:, None, None, None]) ** 2).sum(axis=0) < 25).astype(np.uint8)
+        image = (100 * label + rng.normal(0, 20, label.shape)).astype(np.float32)
+        dataset.write_case(f"ball_{number}", image[None], np.diag([1.5, 1.5, 1.5, 1]), label)
+    simulate(path, "points", seed=0)
+    return path

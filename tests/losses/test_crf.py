@@ -184,6 +184,14 @@ def test_gradient_passes_gradcheck():
     assert torch.autograd.gradcheck(lambda z: loss(z.softmax(dim=1), image, valid, 0.5), logits)
 
 
+def test_graph_can_be_walked_twice():
+    logits, image, valid = example(torch.float32)
+    logits.requires_grad_()
+    loss = MultiViewCRFLoss()(logits.softmax(dim=1), image, valid)
+    first, second = (torch.autograd.grad(loss, logits, retain_graph=True)[0] for _ in range(2))
+    assert torch.equal(first, second)
+
+
 def test_message_is_the_negative_gradient_of_the_energy_and_has_no_gradient():
     logits, image, valid = example(torch.float32)
     probabilities = logits.softmax(dim=1).requires_grad_()

@@ -171,7 +171,7 @@ def test_dense():
     [
         (
             points((3, 2, 2), (13, 10, 10), (-3, 6, 6)),
-            r"Case case_1, a: inside point at voxel \[-3, 6, 6\] .*outside the",
+            r"case_1, a: inside point at voxel \[-3, 6, 6\] .*outside the",
         ),
         (
             points((3, 2, 2), (13, 10, 10), (20, 6, 6), "b", 2),
@@ -201,7 +201,7 @@ def test_a_box_beside_the_image():
 @pytest.mark.parametrize("protocol", ["scribbles", "dense"])
 def test_a_painted_map_on_another_grid(shape, shift, protocol):
     affine = AFFINE + np.eye(4)[3] * [[shift], [0], [0], [0]]
-    with pytest.raises(InputError, match="case_1: the painted map, .* does not lie on the voxels of the image"):
+    with pytest.raises(InputError, match=r"case_1: the painted map, .* does not lie on the voxels of the image"):
         build(CaseAnnotation(protocol, painted=Volume(np.zeros(shape, np.uint8), affine)))
 
 

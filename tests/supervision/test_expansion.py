@@ -34,7 +34,7 @@ def grow_row(settings, start, stop, inside, outside=(), row=(0,) * 11, valid=Non
         (TWO_SIDED, 2, 9, [4], [], [2 / 3, 1 / 3, 0, 1 / 5, 2 / 5, 3 / 5, 4 / 5]),
         # An outside point in the box is a source of its own.
         (TWO_SIDED, 2, 9, [3], [7], [0.5, 0, 0.25, 0.5, 0.75, 1, 5 / 6]),
-        # At a face of the volume there is no shell, and a point there, clicked for want of a place beyond, says nothing.
+        # At a face of the volume there is no shell, and a point there, clicked for want of room beyond, says nothing.
         (TWO_SIDED, 0, 4, [1], [0], [1 / 5, 0, 1 / 3, 2 / 3]),
     ],
 )
@@ -64,7 +64,8 @@ def test_intensity_change_counts():
     row = [0, 0, 0, 0, 0, 0, 9, 9, 9, 9, 9]
     settings = ExpansionSettings(growth="two-sided", gradient_weight=1.0, combine="sum")
     found = grow_row(settings, 2, 9, [4], row=row)
-    # With lambda 1, the left faces cost nothing: undefined there except at the point; beyond the edge only outside is near.
+    # With lambda 1 the way to the left shell costs nothing: undefined, except at the point. Beyond the edge the way to
+    # the right shell costs nothing.
     assert found[2] == 0
     assert np.isnan(found[[0, 1, 3]]).all()
     np.testing.assert_allclose(found[4:], 1)

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, Self
 
 import nibabel as nib
 import numpy as np
-from pydantic import Field, PositiveFloat
+from pydantic import Field, PositiveFloat, ValidationInfo, field_validator
 
 from voxseed.data.grids import Grid, OnGrid, spacing_of
 from voxseed.data.normalisation import Kind, Normalisation, ct_normalisation, drawn, normalise
@@ -139,6 +139,14 @@ class Preprocessing(Settings):
     channel_names: tuple[str, ...]
     spacing_mm: PositiveSpacing
     normalisations: tuple[Normalisation, ...]
+
+    @field_validator("normalisations")
+    @classmethod
+    def _one_per_channel(cls, values: tuple[Normalisation, ...], info: ValidationInfo) -> tuple[Normalisation, ...]:
+        names = info.data.get("channel_names", ())
+        if len(values) != len(names):
+            raise ValueError(f"expected one for each of the {len(names)} channels, found {len(values)}")
+        return values
 
     @classmethod
     def fit(

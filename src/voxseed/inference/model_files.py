@@ -9,10 +9,11 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import safetensors.torch
-from pydantic import Field, field_validator, model_validator
+import torch
+from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
@@ -55,7 +56,7 @@ class ModelDescription(Settings):
     default_member: str
     labels: dict[str, int]
     preprocessing: Preprocessing
-    patch_shape: tuple[int, int, int]
+    patch_shape: tuple[PositiveInt, PositiveInt, PositiveInt]
     overlap: float = Field(0.5, ge=0, lt=1)
     provenance: dict[str, Any] = Field(default_factory=dict)
 
@@ -63,14 +64,16 @@ class ModelDescription(Settings):
     @classmethod
     def _names_without_slash(cls, networks: dict[str, NetworkDescription]) -> dict[str, NetworkDescription]:
         if any("/" in name for name in networks):
-            raise ValueError("A member's name must not contain a slash")
+            raise ValueError("expected names without a slash")
         return networks
 
-    @model_validator(mode="after")
-    def _default_is_a_member(self) -> Self:
-        if self.default_member not in self.networks:
-            raise ValueError(f"Expected one of the networks {', '.join(self.networks)} as default_member")
-        return self
+    @field_validator("default_member")
+    @classmethod
+    def _one_of_the_networks(cls, member: str, info: ValidationInfo) -> str:
+        networks = info.data.get("networks", {})
+        if networks and member not in networks:
+            raise ValueError(f"expected one of the networks {', '.join(networks)}")
+        return member
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def save_model(folder: Path, states: Mapping[str, Mapping[str, Tensor]], descrip
     if set(states) != set(description.networks):
         raise ValueError(f"Described are {sorted(description.networks)}, but weights are given of {sorted(states)}.")
     tensors = {
-        f"{member}/{name}": tensor.detach().cpu().contiguous()
+        f"{member}/{name}": tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for member, state in states.items()
         for name, tensor in state.items()
     }

@@ -9,7 +9,13 @@ from torch import Tensor, nn
 from voxseed.losses import crf_cpu, crf_torch
 from voxseed.losses.base import register_loss
 from voxseed.losses.crf_window import VIEWS, Offsets, View, Window, window_offsets
-from voxseed.losses.shapes import SPACE, at_least_float32, mean_over_samples, require_channels, require_same_space
+from voxseed.losses.shapes import (
+    at_least_float32,
+    mean_over_samples,
+    require_channels,
+    require_same_space,
+    voxel_counts,
+)
 from voxseed.types import Shape3
 
 _Backend = Callable[[Tensor, Tensor, Tensor, Tensor, Offsets], tuple[Tensor, Tensor, Tensor]]
@@ -66,7 +72,7 @@ class MultiViewCRFLoss(nn.Module):
         energy, weight = crf_energy(probabilities, image, valid, sigma_x, self.window)
         if self.normalised:
             return mean_over_samples(2 * energy / weight.clamp(min=torch.finfo(weight.dtype).tiny), weight > 0)
-        count = valid.sum(dim=SPACE).squeeze(1)
+        count = voxel_counts(valid).squeeze(1)
         per_voxel = 2 * self.pair_weight * energy / (len(self.window.views) * count.clamp(min=1))
         return mean_over_samples(per_voxel, count > 0)
 
@@ -103,7 +109,11 @@ def crf_message(probabilities: Tensor, image: Tensor, valid: Tensor, sigma_x: fl
 
 
 class _Energy(torch.autograd.Function):
-    """The forward pass leaves the message, which is the gradient but for its sign."""
+    """The forward pass leaves the message, which is the gradient but for its sign and scale.
+
+    The first backward pass hands it on instead of copying it; only if the graph is kept and walked again, it is
+    computed again.
+    """
 
     @staticmethod
     def forward(
@@ -111,15 +121,19 @@ class _Energy(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         message, energy, weight = _backend(probabilities)(probabilities, image, valid, sigma_x, offsets)
         energy, weight = energy.to(probabilities.dtype), weight.to(probabilities.dtype)
-        ctx.save_for_backward(message)
+        ctx.save_for_backward(probabilities, image, valid, sigma_x)
+        ctx.offsets, ctx.message = offsets, message
         ctx.mark_non_differentiable(weight)
         return energy, weight
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, energy_gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        (message,) = ctx.saved_tensors
-        return message * -energy_gradient.view(-1, 1, 1, 1, 1), None, None, None, None
+        message, ctx.message = ctx.message, None
+        if message is None:
+            probabilities = ctx.saved_tensors[0]
+            message = _backend(probabilities)(*ctx.saved_tensors, ctx.offsets)[0]
+        return message.mul_(-energy_gradient.view(-1, 1, 1, 1, 1)), None, None, None, None
 
 
 def _backend(probabilities: Tensor) -> _Backend:

@@ -18,7 +18,7 @@ from torch import Tensor
 from voxseed.losses.crf_window import Offsets
 from voxseed.types import BoolArray, FloatArray
 
-_SLAB: Final = 4
+_SLAB: Final = 3
 """Slices per task: few, because every thread holds a slab and its window's neighbours."""
 _CHUNK: Final = 512
 """Voxels per inner loop: what they need stays in the first-level cache."""
@@ -173,7 +173,7 @@ def _finish(
 ) -> None:
     """Write one slice's message, and its sums of energy and weight."""
     rows, columns = valid.shape
-    energy, weight = 0.0, 0.0
+    energy = weight = np.float64(0)
     for j in range(rows):
         for k in range(columns):
             at = j * pitch + k
@@ -190,9 +190,9 @@ def _finish(
 @_inlined
 def _exp2(y: np.float32) -> np.float32:
     """2 ** y for y <= some tens, within 3e-7 relative; at least 2 ** -126. Compiles to vector instructions."""
-    y = max(y, np.float32(-126))
-    whole = np.floor(y + np.float32(0.5))
-    part = y - whole
+    bounded = max(y, np.float32(-126))
+    whole = np.floor(bounded + np.float32(0.5))
+    part = bounded - whole
     # Minimax in relative error on [-1/2, 1/2].
     power = np.float32(1.3276461e-3)
     power = power * part + np.float32(9.6755417e-3)

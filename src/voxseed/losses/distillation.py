@@ -4,7 +4,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from voxseed.losses.base import register_loss
-from voxseed.losses.shapes import SPACE, at_least_float32, mean_over_samples, require_channels, require_same_space
+from voxseed.losses.shapes import (
+    SPACE,
+    at_least_float32,
+    mean_over_samples,
+    require_channels,
+    require_same_space,
+    voxel_counts,
+)
 
 
 @register_loss("distillation")
@@ -48,6 +55,6 @@ class DistillationLoss(nn.Module):
         student = F.log_softmax(at_least_float32(student_logits) / self.temperature, dim=1)
         teacher = F.log_softmax(at_least_float32(teacher_logits.detach()) / self.temperature, dim=1)
         divergence = F.kl_div(student, teacher, reduction="none", log_target=True).sum(dim=1, keepdim=True)
-        count = valid.sum(dim=SPACE).squeeze(1)
+        count = voxel_counts(valid).squeeze(1)
         sums = (divergence * valid).sum(dim=SPACE).squeeze(1)
         return self.factor * mean_over_samples(sums / count.clamp(min=1), count > 0)

@@ -7,7 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from voxseed.losses.base import register_loss
-from voxseed.losses.shapes import SPACE, at_least_float32, mean_over_samples, require_channels, require_same_space
+from voxseed.losses.shapes import (
+    SPACE,
+    at_least_float32,
+    mean_over_samples,
+    require_channels,
+    require_same_space,
+    voxel_counts,
+)
 from voxseed.types import IGNORE
 
 
@@ -65,7 +72,7 @@ class PartialSupervisionLoss(nn.Module):
         require_channels(1, target=target)
         log_probabilities = F.log_softmax(at_least_float32(logits), dim=1)
         annotated = target != IGNORE
-        count = annotated.sum(dim=SPACE).squeeze(1)
+        count = voxel_counts(annotated).squeeze(1)
         cross_entropy = _cross_entropy(log_probabilities, target, count)
         dice = self._dice(log_probabilities.exp() * annotated, target, count, absent)
         return mean_over_samples(self.scale * (cross_entropy + dice), count > 0)
@@ -74,7 +81,7 @@ class PartialSupervisionLoss(nn.Module):
         """Dice loss per sample: (B,). `probabilities` are 0 on unannotated voxels, `count` (B,) is the others'."""
         classes = torch.arange(probabilities.shape[1], device=target.device)
         truth = target == classes[:, None, None, None]
-        size = truth.sum(dim=SPACE)
+        size = voxel_counts(truth)
         overlap = (probabilities * truth).sum(dim=SPACE)
         mass = probabilities.pow(self.power).sum(dim=SPACE)
         occurs = size > 0

@@ -40,6 +40,11 @@ def at_least_float32(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
 
 
+def voxel_counts(mask: Tensor) -> Tensor:
+    """True voxels of each sample and channel: (B, C), int64. A plain sum would first copy the mask as int64."""
+    return torch.stack([channel.count_nonzero() for channel in mask.flatten(0, 1)]).view(mask.shape[:2])
+
+
 def mean_over_samples(values: Tensor, counted: Tensor) -> Tensor:
     """Mean of `values` (B,) over the samples where `counted` (B,) is True; 0 without gradient if there is none."""
     return torch.where(counted, values, 0).sum() / counted.sum().clamp(min=1)

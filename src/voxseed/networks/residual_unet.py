@@ -13,13 +13,15 @@ from voxseed.types import Shape3, Spacing
 
 @register_network("residual-unet")
 class ResidualUNet(Architecture):
-    """Kerfoot et al. 2018, MONAI's. No convolution at full resolution but the last, so fine structures cost accuracy."""
+    """Kerfoot et al. 2018, MONAI's. Only its last convolutions see full resolution, which costs fine structures."""
 
     width: int = Field(ge=1, description="Channels of the first level, which is already downsampled; they double.")
     strides: tuple[Shape3, ...] = Field(
         min_length=MIN_LEVELS - 1, description="Downsampling of each level but the deepest."
     )
-    residual_units: int = Field(default=2, ge=0, description="Convolutions per residual unit; 0: one plain convolution.")
+    residual_units: int = Field(
+        default=2, ge=0, description="Convolutions per residual unit; 0: one plain convolution."
+    )
 
     @classmethod
     def planned(cls, spacing_mm: Spacing, patch_shape: Shape3, width: int) -> Self:

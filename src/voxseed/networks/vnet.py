@@ -32,11 +32,13 @@ class VNet(Architecture):
     def build(self, in_channels: int, class_count: int) -> nn.Module:
         if _WIDTH % in_channels:
             raise InputError(f"network vnet: {in_channels} image channels do not divide {_WIDTH}; use another network.")
-        network = MonaiVNet(
-            spatial_dims=3,
-            in_channels=in_channels,
-            out_channels=class_count,
-            dropout_prob_down=None,
-            dropout_prob_up=(None, 0.0),
-        )
+        network = MonaiVNet(spatial_dims=3, in_channels=in_channels, out_channels=class_count)
+        _switch_off_dropout(network)
         return without_batch_statistics(network)
+
+
+def _switch_off_dropout(network: nn.Module) -> None:
+    """In place; MONAI's arguments do not reach the dropout of the two finest levels."""
+    for module in network.modules():
+        if isinstance(module, nn.Dropout3d):
+            module.p = 0.0

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxseed.data.annotations import CaseAnnotation, ObjectBox, ObjectPoints
-from voxseed.data.grids import same_grid
+from voxseed.data.grids import OnGrid, same_grid
 from voxseed.data.labels import Labels
 from voxseed.data.markups import object_name
 from voxseed.data.object_checks import voxel_indices
@@ -15,7 +15,7 @@ from voxseed.errors import InputError, ShapeError
 from voxseed.supervision.boxes import VoxelBox, box_of_object, box_of_points
 from voxseed.supervision.expansion import ExpansionSettings, grow_object
 from voxseed.supervision.kinds import GrownObject, Supervision, SupervisionKind
-from voxseed.types import BACKGROUND, IGNORE, BoolArray, LabelArray
+from voxseed.types import BACKGROUND, IGNORE, BoolArray, LabelArray, Shape3
 
 _EXTREME_POINTS = "extreme-points"
 _DENSE = "dense"
@@ -54,7 +54,7 @@ def build_supervision(
         raise ShapeError(f"Expected a valid region of shape {image.shape}, found {valid.shape}.")
     if annotation.protocol == _DENSE and annotation.painted is not None:
         _require_same_grid(annotation.painted, image, case)
-        return dense_supervision(annotation.painted, labels)
+        return dense_supervision(annotation.painted, labels.with_ignore())
     objects = [_grown(item, annotation.protocol, image, labels, settings, valid, case) for item in annotation.points]
     objects += [_boxed(item, image, labels, case) for item in annotation.boxes]
     absent = frozenset(labels.class_index(name) for name in annotation.absent)
@@ -84,6 +84,17 @@ def dense_supervision(label: Volume, labels: Labels) -> Supervision:
     target = labels.to_class_indices(label.array)
     absent = frozenset(range(1, labels.class_count)) - {int(index) for index in np.unique(target)}
     return Supervision(SupervisionKind.DENSE, target, label.affine, (), absent)
+
+
+def object_boxes(annotation: CaseAnnotation, grid: OnGrid) -> list[tuple[Shape3, Shape3]]:
+    """Voxel boxes, start and stop, of the objects that are annotated by points or boxes."""
+    faces_inside = annotation.protocol == _EXTREME_POINTS
+    boxes = [
+        box_of_points(voxel_indices(points.outside_mm, grid.affine), grid.shape, faces_inside)
+        for points in annotation.points
+    ]
+    boxes += [box_of_object(item, grid.affine, grid.shape) for item in annotation.boxes]
+    return [(box.start, box.stop) for box in boxes if not box.is_empty]
 
 
 @dataclass(frozen=True)

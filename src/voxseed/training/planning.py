@@ -10,12 +10,13 @@ import numpy as np
 import torch
 
 from voxseed.data.cache import estimated_bytes
-from voxseed.data.preprocessing import Preprocessing
+from voxseed.data.preprocessing import Box, Preprocessing
 from voxseed.devices import available_cores
 from voxseed.methods.base import METHODS
 from voxseed.methods.recipes import Recipe
 from voxseed.networks.base import NETWORKS
 from voxseed.networks.factory import build_network, default_arguments, required_divisor
+from voxseed.supervision.build import object_boxes
 from voxseed.training.job import Job
 from voxseed.training.settings import RunSettings
 from voxseed.training.stages import whole_epochs
@@ -109,7 +110,14 @@ class Plan:
 
 def fit_preprocessing(job: Job) -> Preprocessing:
     """Decide the working grid and the intensities' scale on the training cases."""
-    return Preprocessing.fit(job.dataset, job.train_cases, job.settings.preprocessing)
+    return Preprocessing.fit(job.dataset, job.train_cases, job.settings.preprocessing, _annotated_boxes(job))
+
+
+def _annotated_boxes(job: Job) -> dict[str, list[Box]]:
+    """Where the annotated objects are, for intensities that are scaled by what is around them."""
+    if job.annotations is None:
+        return {}
+    return {case: object_boxes(job.annotations.read(case), job.dataset.read_grid(case)) for case in job.train_cases}
 
 
 def make_plan(job: Job, preprocessing: Preprocessing) -> Plan:

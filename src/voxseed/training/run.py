@@ -43,6 +43,7 @@ def execute(job: Job, resume: bool, on_plan: Callable[[Plan], None] | None = Non
         InputError: if the folder has another run, or a case cannot be used.
         InterruptedRunError: on Ctrl-C; says how to resume.
     """
+    _require_starts(job)
     with job.folder.locked(), _interrupts_explained(job.folder):
         if job.folder.exists:
             _require_same_run(job, resume)
@@ -60,6 +61,17 @@ def execute(job: Job, resume: bool, on_plan: Callable[[Plan], None] | None = Non
             for row in plan.rows():
                 _log.info("%s: %s", *row)
             _run_stages(job, plan, cases)
+
+
+def _require_starts(job: Job) -> None:
+    """A recipe that begins with a second stage needs networks to start from."""
+    first = job.recipe.stages[0]
+    missing = [member for member in first.members if member not in job.starts]
+    if METHODS.get(first.method).starts_from_networks and missing:
+        raise InputError(
+            f"{first.method} starts from trained networks, but there is none for {missing[0]!r}: "
+            f"give --from {missing[0]}=RUN:{missing[0]}."
+        )
 
 
 def _run_stages(job: Job, plan: Plan, cases: list[TrainingCase]) -> None:
@@ -124,12 +136,6 @@ def _train_stage(
 def _method(job: Job, plan: Plan, stage: PlannedStage, seed: tuple[int, int], weights: Weights) -> Method:
     """The stage's method with fresh networks, or with those of an earlier stage or run."""
     kind = METHODS.get(stage.method)
-    missing = [member for member in stage.members if member not in weights]
-    if kind.starts_from_networks and missing:
-        raise InputError(
-            f"{stage.method} starts from trained networks, but there is none for {missing[0]!r}: "
-            f"give --from {missing[0]}=RUN:{missing[0]}."
-        )
     networks = nn.ModuleDict()
     for number, member in enumerate(stage.members):
         torch.manual_seed(mixed_seed(*seed, number))

@@ -59,7 +59,7 @@ class BestOnDense(Callback):
             probabilities = sliding_window(
                 lambda patch: network(patch).float().softmax(dim=1), image, self._patch_shape, self._overlap
             )
-            predicted = probabilities.argmax(dim=0).cpu().numpy()
+            predicted = probabilities.argmax(dim=0).cpu().numpy() * case.image.read("valid")
             truth = case.supervision.read("target")
             scores += [dice(predicted == index, truth == index) for index in range(1, probabilities.shape[0])]
         network.train()

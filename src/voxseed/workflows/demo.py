@@ -10,8 +10,7 @@ from voxseed.data.datasets import Dataset
 from voxseed.data.phantoms import make_dataset
 from voxseed.errors import InputError
 from voxseed.evaluation.statistics import ClassSummary
-from voxseed.training.planning import Plan
-from voxseed.workflows.evaluate import EvaluationSummary, evaluate
+from voxseed.workflows.evaluate import evaluate
 from voxseed.workflows.predict import predict
 from voxseed.workflows.report import report
 from voxseed.workflows.simulate import simulate
@@ -29,6 +28,12 @@ class Row:
 
     name: str
     summary: ClassSummary
+
+    def cells(self) -> tuple[str, ...]:
+        """Name, mean Dice, ASSD and HD95 in mm, missed cases."""
+        means = [self.summary.estimates[metric].mean for metric in ("dice", "assd_mm", "hd95_mm")]
+        texts = ["-" if mean is None else f"{mean:.3f}" for mean in means]
+        return (self.name, *texts, f"{self.summary.missed} of {self.summary.cases}")
 
 
 def demo(
@@ -57,19 +62,37 @@ def demo(
     out = Path(out)
     dataset = _dataset(out, seed, say)
     run = out / "run"
-    say(f"Training with seven points per phantom: {run}")
-    common = {"overrides": (*SETTINGS, f"training.seed={seed}"), "device": device, "resume": True, "cache": out / "cache"}
-    train(dataset, annotations=_SET, method="pa-seg", run=run, **common)
-    say("Predicting the unseen phantoms and measuring")
-    rows = [Row("stage one", _measured(run / "stages" / "01-stage-one", dataset, out / "stage-one", device))]
-    rows.append(Row("stage two (SCM)", _measured(run, dataset, out, device)))
+
+    def trained(method: str, annotations: str | None, folder: Path) -> None:
+        train(
+            dataset,
+            annotations=annotations,
+            method=method,
+            run=folder,
+            overrides=(*SETTINGS, f"training.seed={seed}"),
+            resume=True,
+            device=device,
+            cache=out / "cache",
+        )
+
+    def measured(name: str, model: Path, folder: Path) -> Row:
+        predict(model, [dataset / "imagesTs"], folder / "predictions", device=device)
+        evaluation = evaluate(folder / "predictions", dataset / "labelsTs", folder / "metrics.csv")
+        return Row(name, evaluation.summaries[0])
+
+    say(f"Training from seven points per phantom: {run}")
+    trained("pa-seg", _SET, run)
+    say("Predicting the unseen phantoms, measuring")
+    rows = [
+        measured("stage one", run / "stages" / "01-stage-one", out / "stage-one"),
+        measured("both stages", run, out),
+    ]
     if compare:
-        for method in ("partial", "full"):
-            say(f"Training for comparison: {method}")
-            folder = out / method
-            annotations = _SET if method == "partial" else None
-            train(dataset, annotations=annotations, method=method, run=folder / "run", **common)
-            rows.insert(0 if method == "partial" else len(rows), Row(method, _measured(folder / "run", dataset, folder, device)))
+        say("Training on the grown points alone and on dense labels, for comparison")
+        trained("partial", _SET, out / "partial" / "run")
+        trained("full", None, out / "full" / "run")
+        first, last = (measured(name, out / name / "run", out / name) for name in ("partial", "full"))
+        rows = [first, *rows, last]
     report(out / "metrics.csv", out / "report.html", run=run)
     return rows
 
@@ -87,9 +110,3 @@ def _dataset(out: Path, seed: int, say: Callable[[str], None]) -> Path:
     if found != seed:
         raise InputError(f"{out}: this demo was made with seed {found}, not {seed}. Choose another folder with --out.")
     return path
-
-
-def _measured(model: Path, dataset: Path, out: Path, device: str) -> ClassSummary:
-    predict(model, [dataset / "imagesTs"], out / "predictions", device=device)
-    evaluation: EvaluationSummary = evaluate(out / "predictions", dataset / "labelsTs", out / "metrics.csv")
-    return evaluation.summaries[0]

@@ -100,7 +100,8 @@ def simulate(
         )
         for case in track(cases, "Simulating", len(cases)):
             label = data.read_label(case)
-            assert label is not None  # has_label
+            if label is None:
+                raise InputError(f"{data.label_path(case)}: was there a moment ago and is gone. Start again.")
             indices = data.labels.to_class_indices(label.array)
             simulation = simulate_case(indices, label.affine, data.labels, generator(seed, case), settings)
             annotation_set.write(case, simulation.annotation)

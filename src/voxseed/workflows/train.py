@@ -16,7 +16,7 @@ from voxseed.training.job import Job
 from voxseed.training.planning import Plan
 from voxseed.training.run import execute
 from voxseed.training.run_folder import RunFolder
-from voxseed.training.settings import RunSettings, load_run_settings
+from voxseed.training.settings import RunSettings, load_run_settings, read_run_settings
 from voxseed.training.starts import read_starts
 
 CACHE_VARIABLE = "VOXSEED_CACHE"
@@ -63,7 +63,7 @@ def train(
         InterruptedRunError: on Ctrl-C; says how to resume.
     """
     data = Dataset.open(dataset)
-    settings = load_run_settings(preset, Path(config) if config else None, overrides)
+    settings = _settings(RunFolder(Path(run)) if run and resume else None, preset, config, overrides)
     wanted = settings.recipe.name if method == "auto" else method
     annotation_set = _annotation_set(data, annotations, wanted)
     recipe = get_recipe(_recipe_of(data, annotation_set) if wanted == "auto" else wanted)
@@ -88,6 +88,15 @@ def train(
     )
     execute(job, resume, on_plan)
     return folder.path
+
+
+def _settings(
+    resumed: RunFolder | None, preset: str | None, config: str | Path | None, overrides: Sequence[str]
+) -> RunSettings:
+    """What was asked for; a run that is resumed without any settings keeps its own."""
+    if resumed is not None and resumed.exists and not (preset or config or overrides):
+        return read_run_settings(resumed.settings_path)
+    return load_run_settings(preset, Path(config) if config else None, overrides)
 
 
 def _annotation_set(data: Dataset, wanted: str | Path | None, method: str) -> AnnotationSet | None:

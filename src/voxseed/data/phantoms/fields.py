@@ -8,8 +8,8 @@ from scipy import ndimage
 
 from voxseed.types import BoolArray, FloatArray, Shape3, Spacing
 
-_BLEND = 0.7
-"""How softly balls along a path melt into one body, as a share of their radius."""
+_SHARPNESS = 6.0
+"""Of the borders between balls that melt into one body; infinity is their plain union."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,12 @@ class Frame:
         """(3, I, J, K): voxel centres, the middle of the grid at 0; x to the right, y to the front, z up."""
         axes = [(np.arange(n) - (n - 1) / 2) * d for n, d in zip(self.shape, self.spacing_mm, strict=True)]
         return np.stack(np.meshgrid(*axes, indexing="ij"))
+
+    def indices(self, points_mm: FloatArray) -> tuple[np.ndarray, ...]:
+        """Voxels nearest to points (N, 3), clipped to the grid: three arrays (N,), ready to index with."""
+        middle = (np.array(self.shape) - 1) / 2
+        nearest = np.rint(points_mm / np.array(self.spacing_mm) + middle).astype(int)
+        return tuple(np.clip(nearest, 0, np.array(self.shape) - 1).T)
 
     @property
     def voxel_ml(self) -> float:
@@ -78,29 +84,20 @@ def bent_path(rng: np.random.Generator, start_mm: FloatArray, length_mm: float, 
     return start_mm + length_mm * (along * direction + bend * (along**2 - 1 / 12) * 2 * turn)
 
 
-def body_along(frame: Frame, path_mm: FloatArray, radii_mm: FloatArray) -> FloatArray:
-    """Level of a body made of balls that melt into each other: about distance/radius from its surface, positive inside.
+def body_level(positions_mm: FloatArray, path_mm: FloatArray, radii_mm: FloatArray) -> FloatArray:
+    """Level of a body made of balls that melt into each other: positive inside, falling outwards.
 
     Args:
-        path_mm: (N, 3), centres.
-        radii_mm: (N,).
+        positions_mm: (3, N), where to evaluate.
+        path_mm: (P, 3), centres.
+        radii_mm: (P,).
 
     Returns:
-        (I, J, K).
+        (N,).
     """
-    offsets = frame.positions_mm[None] - path_mm[:, :, None, None, None]
-    levels = 1 - np.linalg.norm(offsets, axis=1) / radii_mm[:, None, None, None]
-    sharpness = 4 / _BLEND
-    return np.log(np.exp(sharpness * levels).sum(axis=0)) / sharpness
-
-
-def tube_mask(frame: Frame, path_mm: FloatArray, radius_mm: float) -> BoolArray:
-    """Voxels within the radius of a path given by points: (I, J, K)."""
-    mask = np.zeros(frame.shape, dtype=bool)
-    for point in path_mm:
-        offsets = frame.positions_mm - point[:, None, None, None]
-        mask |= np.square(offsets).sum(axis=0) < radius_mm**2
-    return mask
+    offsets = positions_mm[None] - path_mm[:, :, None]
+    levels = 1 - np.sqrt(np.square(offsets).sum(axis=1)) / radii_mm[:, None]
+    return np.log(np.exp(_SHARPNESS * levels).sum(axis=0)) / _SHARPNESS
 
 
 def largest_component(mask: BoolArray) -> BoolArray:

@@ -9,19 +9,20 @@ from voxseed.data.phantoms.scanner import scan_mr
 from voxseed.types import FloatArray, LabelArray
 
 FRAME = Frame(shape=(48, 56, 40), spacing_mm=(3.0, 3.0, 3.0))
-LESION_ML = (13.0, 60.0)
-CONTRAST = (0.24, 0.38)
+LESION_ML = (13.0, 50.0)
+CONTRAST = (0.28, 0.40)
 """Of the lesion over white matter, where white matter has 0.50."""
-NOISE = 0.09
+NOISE = 0.105
 BIAS = 0.10
 UNEVENNESS = 0.03
 MOTTLE = 0.08
+MOTTLE_MM = 3.0
 SIGNAL = {
     Tissue.AIR: 0.0,
     Tissue.SCALP: 0.72,
     Tissue.SKULL: 0.08,
     Tissue.FLUID: 0.14,
-    Tissue.GREY: 0.60,
+    Tissue.GREY: 0.58,
     Tissue.WHITE: 0.50,
 }
 
@@ -32,7 +33,7 @@ def make(rng: np.random.Generator, frame: Frame = FRAME) -> tuple[FloatArray, La
     bright = SIGNAL[Tissue.WHITE] + rng.uniform(*CONTRAST)
     signal = np.array([SIGNAL[tissue] for tissue in Tissue])[head.tissue]
     signal[lesion | look_alikes(head, rng, lesion)] = bright
-    signal += MOTTLE * noise_field(frame, rng, sigma_mm=5) * lesion
+    signal += MOTTLE * noise_field(frame, rng, sigma_mm=MOTTLE_MM) * lesion
     signal += UNEVENNESS * noise_field(frame, rng, sigma_mm=5) * head.brain
     image = scan_mr(frame, rng, signal, BIAS, NOISE, units=rng.uniform(200, 1500))
     return image[None], lesion.astype(np.uint8)

@@ -1,0 +1,51 @@
+"""Patches, stages and networks follow from data, settings and device."""
+
+import math
+
+import pytest
+
+from voxseed.methods.recipes import get_recipe
+from voxseed.training.planning import plan_networks, plan_patch, plan_stages, rounded_patch
+from voxseed.training.settings import load_run_settings
+
+
+@pytest.mark.parametrize(
+    ("median", "budget", "expected"),
+    [
+        ((96, 72, 44), 400_000, (96, 72, 44)),  # a whole case fits
+        ((64, 64, 64), 64**3, (64, 64, 64)),
+        ((300, 40, 40), 40**3 * 2, (78, 40, 40)),  # the longest axis is shortened first
+    ],
+)
+def test_a_patch_is_the_median_case_cut_to_its_budget(median, budget, expected):
+    patch = plan_patch(median, budget)
+    assert math.prod(patch) <= budget
+    assert all(abs(found - size) <= max(1, size // 16) for found, size in zip(patch, expected, strict=True))
+
+
+def test_a_patch_is_rounded_up_to_what_every_network_divides_by():
+    settings = load_run_settings()
+    networks = plan_networks(settings, ("primary", "auxiliary"), (1.25, 1.25, 1.25), (95, 71, 44))
+    assert rounded_patch((95, 71, 44), networks) == (96, 80, 48)
+
+
+@pytest.mark.parametrize(
+    ("spacing_mm", "architecture"), [((1.0, 1.0, 1.0), "unet3d"), ((0.5, 0.5, 1.5), "unet2.5d"), ((3, 3, 1), "unet2.5d")]
+)
+def test_thick_slices_get_a_network_of_their_own(spacing_mm, architecture):
+    networks = plan_networks(load_run_settings(), ("primary",), spacing_mm, (64, 64, 32))
+    assert networks["primary"]["architecture"] == architecture
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ([], [("stage-one", 800), ("scm", 270)]),  # a third, rounded up to whole epochs
+        (["recipe.stages=1"], [("stage-one", 800)]),
+        (["training.iterations=100", "recipe.stage_shares=[1.0, 0.5]"], [("stage-one", 100), ("scm", 50)]),
+    ],
+)
+def test_stages_have_their_share_of_the_iterations(overrides, expected):
+    stages = plan_stages(get_recipe("pa-seg"), load_run_settings(overrides=overrides), "cpu")
+    assert [(stage.method, stage.iterations) for stage in stages] == expected
+    assert all(stage.iterations % stage.epoch_length == 0 for stage in stages)

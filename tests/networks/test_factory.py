@@ -16,6 +16,11 @@ def small_arguments(name: str) -> dict[str, object]:
     return default_arguments(name, (1.0, 1.0, 3.0), (16, 16, 8), WIDTH.get(name, 4))
 
 
+def smallest_image(name: str, batch: int = 1) -> torch.Tensor:
+    divisor = required_divisor(name, **small_arguments(name))
+    return torch.randn(batch, 1, 2 * divisor[0], divisor[1], divisor[2])
+
+
 def test_all_networks_are_registered():
     assert NETWORKS.names() == NAMES
 
@@ -36,7 +41,7 @@ def test_description_through_json_gives_the_same_network(name):
     network = build_network(name, 1, 3, **small_arguments(name)).eval()
     again = build_network(**json.loads(json.dumps(network.description))).eval()
     again.load_state_dict(network.state_dict())
-    image = torch.randn(1, 1, 32, 16, 16)
+    image = smallest_image(name)
     with torch.no_grad():
         assert torch.equal(network(image), again(image))
     assert again.description == network.description
@@ -57,7 +62,7 @@ def test_seed_gives_the_same_weights(name):
 def test_training_and_prediction_answer_alike_whatever_else_is_in_the_batch(name):
     """No dropout and no statistics of the batch: resuming is exact and a patch is judged on its own."""
     network = build_network(name, 1, 2, **small_arguments(name)).double()
-    image = torch.randn(2, 1, 32, 16, 16, dtype=torch.float64)
+    image = smallest_image(name, batch=2).double()
     with torch.no_grad():
         training = network(image)
         alone = network.eval()(image[:1])
@@ -67,7 +72,7 @@ def test_training_and_prediction_answer_alike_whatever_else_is_in_the_batch(name
 @pytest.mark.parametrize("name", NAMES)
 def test_gradient_reaches_every_weight(name):
     network = build_network(name, 1, 2, **small_arguments(name))
-    logits = network(torch.randn(1, 1, 32, 16, 16))
+    logits = network(smallest_image(name))
     (logits * torch.randn_like(logits)).sum().backward()
     # Biases in front of a normalisation have a gradient of zero; weights must not.
     dead = [key for key, p in network.named_parameters() if p.grad is None or (p.ndim > 1 and not p.grad.any())]

@@ -131,8 +131,8 @@ class _Energy(torch.autograd.Function):
     def backward(ctx: Any, energy_gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         message, ctx.message = ctx.message, None
         if message is None:
-            probabilities = ctx.saved_tensors[0]
-            message = _backend(probabilities)(*ctx.saved_tensors, ctx.offsets)[0]
+            probabilities, image, valid, sigma_x = ctx.saved_tensors
+            message = _backend(probabilities)(probabilities, image, valid, sigma_x, ctx.offsets)[0]
         return message.mul_(-energy_gradient.view(-1, 1, 1, 1, 1)), None, None, None, None
 
 

@@ -76,14 +76,23 @@ class StageOne(Method):
 
     def losses(self, batch: Batch, progress: Progress) -> Terms:
         """Three terms per network; a regulariser of weight 0 is left out."""
-        return {
-            name: self._network_losses(network(batch.image), batch, progress) for name, network in self.networks.items()
-        }
+        ramp = gaussian_ramp(progress.fraction, self.settings.ramp_fraction)
+        terms: Terms = {}
+        for name, network in self.networks.items():
+            logits = network(batch.image)
+            partial = self._partial(logits, batch.target, batch.absent)
+            terms[name] = {"partial": partial, **self.regularisers(logits, batch, ramp)}
+        return terms
 
-    def _network_losses(self, logits: Tensor, batch: Batch, progress: Progress) -> dict[str, Tensor]:
+    def regularisers(self, logits: Tensor, batch: Batch, ramp: float) -> dict[str, Tensor]:
+        """Weighted contextual terms; one of weight 0 is left out.
+
+        Args:
+            logits: (B, C, I, J, K).
+            ramp: factor of both weights, in [0, 1].
+        """
         settings = self.settings
-        ramp = gaussian_ramp(progress.fraction, settings.ramp_fraction)
-        terms = {"partial": self._partial(logits, batch.target, batch.absent)}
+        terms = {}
         if settings.crf_weight > 0:
             terms["crf"] = ramp * settings.crf_weight * self._crf_loss(logits, batch)
         if settings.variance_weight > 0:

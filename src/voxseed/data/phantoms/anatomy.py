@@ -18,7 +18,7 @@ CORTEX_MM = 5.0
 
 
 class Tissue(IntEnum):
-    """What a voxel consists of."""
+    """What a voxel consists of; a tuple of one value per tissue is indexed by it."""
 
     AIR = 0
     SCALP = 1

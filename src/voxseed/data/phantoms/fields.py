@@ -30,6 +30,13 @@ class Frame:
         axes = [(np.arange(n) - (n - 1) / 2) * d for n, d in zip(self.shape, self.spacing_mm, strict=True)]
         return np.stack(np.meshgrid(*axes, indexing="ij"))
 
+    @property
+    def affine(self) -> FloatArray:
+        """(4, 4), to RAS+ mm: axes to the right, to the front and up, the middle of the grid at 0."""
+        affine = np.diag([*self.spacing_mm, 1.0])
+        affine[:3, 3] = self.positions_mm[:, 0, 0, 0]
+        return affine
+
     def indices(self, points_mm: FloatArray) -> tuple[np.ndarray, ...]:
         """Voxels nearest to points (N, 3), clipped to the grid: three arrays (N,), ready to index with."""
         middle = (np.array(self.shape) - 1) / 2

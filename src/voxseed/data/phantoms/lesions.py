@@ -7,15 +7,16 @@ from voxseed.data.phantoms.anatomy import Head, Tissue
 from voxseed.data.phantoms.fields import Frame, bent_path, body_level, largest_component, noise_field
 from voxseed.types import BoolArray, FloatArray
 
-ROUGHNESS = 0.22
+VOLUME_ML = (19.0, 60.0)
+ROUGHNESS = 0.16
 ELONGATION = (2.6, 3.4)
 BEND = (0.8, 2.0)
 LOBES = (0.7, 1.0)
 LOBE_COUNT = 5
 """A lesion's surface roughness, length and lobes, in units of the radius of a ball of its volume; see `bent_path`."""
-BOX_SHARE = (0.17, 0.28)
+BOX_SHARE = (0.16, 0.26)
 """Of its tight box that a lesion fills; a ball fills 0.52."""
-THICKNESS = 0.58
+THICKNESS = 0.6
 """Least depth of its deepest voxel, in the same unit."""
 WITHIN = 0.45
 """Least depth of each lobe's centre in the tissue that it may fill, as a share of the lobe's radius."""
@@ -25,16 +26,21 @@ ATTEMPTS = 4000
 SHRINK = 0.9995
 """Per attempt: where the brain has no room for a large lesion, a smaller one grows."""
 
-GAP_MM = 4.0
+GAP_MM = 5.0
 """Between a lesion and its look-alikes: they are neighbours, not one body."""
 THICKEST_MM = 4.6
 """Greatest depth of a look-alike's deepest voxel."""
-CORTEX_LEVEL = 0.7
-"""Of a field with mean 0 and standard deviation 1, above which cortex is bright: about a quarter of it."""
-VESSELS = 26
+CORTEX_LEVEL = 0.8
+"""Of a field with mean 0 and standard deviation 1, above which cortex is bright: about a fifth of it."""
+VESSELS = 22
 VESSEL_MM = 2.7
-NODULES = 30
+NODULES = 24
 NODULE_MM = 3.9
+
+
+def random_volume_ml(rng: np.random.Generator) -> float:
+    """Log-uniform within `VOLUME_ML`."""
+    return float(np.exp(rng.uniform(*np.log(VOLUME_ML))))
 
 
 def grow_lesion(head: Head, rng: np.random.Generator, volume_ml: float, keep_out: BoolArray | None = None) -> BoolArray:

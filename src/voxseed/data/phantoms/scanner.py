@@ -1,12 +1,14 @@
 """What a scanner does to a picture: blur, bias field, noise, arbitrary units."""
 
 import numpy as np
+from scipy import ndimage
 
 from voxseed.data.phantoms.fields import Frame, noise_field
 from voxseed.types import FloatArray
 
 POINT_SPREAD = 0.45
 """Standard deviation of the blur in voxels, the same along every axis."""
+AIR_HU = -1000.0
 
 
 def scan_mr(
@@ -45,11 +47,6 @@ def scan_ct(rng: np.random.Generator, hounsfield: FloatArray, noise: float) -> F
     return np.round(np.maximum(received, AIR_HU)).astype(np.float32)
 
 
-AIR_HU = -1000.0
-
-
 def blur(signal: FloatArray) -> FloatArray:
     """Point spread of the scanner."""
-    from scipy import ndimage
-
     return ndimage.gaussian_filter(signal, POINT_SPREAD, mode="nearest")

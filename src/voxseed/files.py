@@ -1,5 +1,6 @@
 """Files that are either whole or not there: written beside the target, then moved into place."""
 
+import errno
 import json
 import os
 import secrets
@@ -10,6 +11,29 @@ from typing import Any
 
 from voxseed.errors import InputError
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Turn what the file system refuses, while a file or folder is written, into a sentence.
+
+    Errors about other files than the target, its neighbours and its parents are left as they are.
+
+    Raises:
+        InputError: if the disk is full or the place cannot be written to; says what to do.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise InputError(f"{target}: the disk is full; free some space or write elsewhere.") from None
+        if not _is_about(error, target):
+            raise
+        raise InputError(
+            f"{target}: cannot be written: {error.strerror or error}. Change its permissions or write elsewhere."
+        ) from None
+
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
@@ -17,14 +41,18 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
     The temporary name keeps the target's suffixes, because writers choose their format by them.
     On failure the temporary file is removed and the target is left as it was.
+
+    Raises:
+        InputError: if the disk is full or the place cannot be written to.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
-    try:
-        yield temporary
-        move_into_place(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
+        try:
+            yield temporary
+            move_into_place(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def move_into_place(temporary: Path, target: Path) -> None:
@@ -50,14 +78,23 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        InputError: if it is missing or not JSON.
+        InputError: if it is missing, cannot be read, or is not JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file.") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}.") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected a JSON file, but {error}.") from None
+        raise InputError(f"{path}: expected a JSON file, but {error}. Correct it, or restore a copy.") from None
+
+
+def _is_about(error: OSError, target: Path) -> bool:
+    """Whether an error names the target, a neighbour or a parent of it, or nothing at all."""
+    names = [name for name in (error.filename, error.filename2) if isinstance(name, str | os.PathLike)]
+    paths = [Path(name) for name in names]
+    return not paths or any(path in target.parents or target.parent in path.parents for path in paths)
 
 
 def _sync_folder(folder: Path) -> None:

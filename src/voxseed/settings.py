@@ -1,7 +1,7 @@
 """Validated settings: every room declares its own section as a subclass of `Settings`."""
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -10,6 +10,11 @@ from voxseed.errors import InputError
 from voxseed.files import write_text
 
 S = TypeVar("S", bound="Settings")
+Location = tuple[int | str, ...]
+"""Where pydantic found something: names of sections and settings, then places in the value or the type."""
+
+_REASONS = {"missing": "a value is missing", "model_type": "input should be a section with keys"}
+"""What pydantic says in words of its own."""
 
 
 class Settings(BaseModel):
@@ -30,7 +35,7 @@ def validate(kind: type[S], values: dict[str, Any], origin: str) -> S:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{origin}: {_sentence(kind, error)}") from None
+        raise InputError(f"{origin}: {_sentence(kind, values, error)}") from None
 
 
 def with_overrides(values: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
@@ -89,8 +94,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such settings file.") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected YAML, but {' '.join(str(error).split())}.") from None
+        raise InputError(f"{path}: expected YAML, but {' '.join(str(error).split())}. Correct it.") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -103,21 +110,58 @@ def write_yaml(path: Path, settings: Settings) -> None:
     write_text(path, yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
 
 
-def _sentence(kind: type[Settings], error: ValidationError) -> str:
+def _sentence(kind: type[Settings], values: dict[str, Any], error: ValidationError) -> str:
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+    location = first["loc"]
     if first["type"] == "extra_forbidden":
-        section = _section(kind, first["loc"][:-1])
-        known = ", ".join(section.model_fields) if section else "see voxseed settings"
-        return f"unknown setting {key!r}; known here: {known}."
-    return f"{key} = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}."
+        section = _annotation(kind, location[:-1])
+        known = ", ".join(section.model_fields) if _is_section(section) else "see voxseed settings"
+        return f"unknown setting {_dotted(location)!r}; known here: {known}."
+    place = _setting(kind, location)
+    if first["type"] == "missing" and place == location:
+        return f"{_dotted(place)} is missing."
+    # Of a value that may be of several types, pydantic says for each why it is none.
+    reasons = dict.fromkeys(
+        _reason(each["type"], each["msg"]) for each in error.errors() if _setting(kind, each["loc"]) == place
+    )
+    value = _value(values, place)
+    found = "" if isinstance(value, dict) else f" = {value!r}"
+    return f"{_dotted(place)}{found}: {', or '.join(reasons)}." if place else f"{', or '.join(reasons)}."
 
 
-def _section(kind: type[Settings], location: tuple[int | str, ...]) -> type[Settings] | None:
-    """The settings class of a nested section, or None where the path leaves plain sections."""
-    section: Any = kind
+def _setting(kind: type[Settings], location: Location) -> Location:
+    """The part of pydantic's location that names a setting; what follows is inside its value or its type."""
+    inner = next((n for n in range(1, len(location) + 1) if _annotation(kind, location[:n]) is None), None)
+    return location if inner is None else location[: inner - 1]
+
+
+def _annotation(kind: type[Settings], location: Location) -> Any:
+    """Type of a section or setting; None where the location leaves sections."""
+    annotation: Any = kind
     for part in location:
-        if not (isinstance(section, type) and issubclass(section, Settings) and part in section.model_fields):
+        if _is_section(annotation) and part in annotation.model_fields:
+            annotation = annotation.model_fields[str(part)].annotation
+        elif get_origin(annotation) is dict:
+            annotation = get_args(annotation)[1]
+        else:
             return None
-        section = section.model_fields[str(part)].annotation
-    return section if isinstance(section, type) and issubclass(section, Settings) else None
+    return annotation
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Settings)
+
+
+def _value(values: Any, location: Location) -> Any:
+    for part in location:
+        values = values[part]
+    return values
+
+
+def _reason(kind: str, message: str) -> str:
+    message = _REASONS.get(kind, message.removeprefix("Value error, "))
+    return f"{message[0].lower()}{message[1:]}"
+
+
+def _dotted(location: Location) -> str:
+    return ".".join(str(part) for part in location)

@@ -3,7 +3,6 @@
 Arrays are (I, J, K) and affines map voxel indices to RAS+ mm, as nibabel has them, whatever the file.
 """
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ import numpy as np
 from voxseed.data import itk_files, nifti
 from voxseed.data.grids import Grid, OnGrid, same_grid, spacing_of
 from voxseed.errors import InputError, ShapeError
-from voxseed.files import atomic_path
+from voxseed.files import atomic_path, writing
 from voxseed.types import FloatArray, Shape3, Spacing
 
 __all__ = [
@@ -102,7 +101,7 @@ def read_volume(path: str | Path) -> Volume:
     path = Path(path)
     is_nifti = _is_nifti(path)
     _require_file(path)
-    with _access_reported(path, "read"):
+    with _access_reported(path):
         array, affine = nifti.read_nifti(path) if is_nifti else itk_files.read_itk(path)
     if array.dtype.kind not in "iufb":
         raise InputError(
@@ -122,7 +121,7 @@ def read_grid(path: str | Path) -> Grid:
     path = Path(path)
     is_nifti = _is_nifti(path)
     _require_file(path)
-    with _access_reported(path, "read"):
+    with _access_reported(path):
         shape, affine = nifti.read_nifti_grid(path) if is_nifti else itk_files.read_itk_grid(path)
     return _grid(path, shape, affine)
 
@@ -172,7 +171,7 @@ def write_volume(path: str | Path, volume: Volume) -> None:
     path = Path(path)
     is_nifti = _is_nifti(path)
     array = _storable(volume.array)
-    with _access_reported(path, "written"):
+    with writing(path):
         if path.name.lower().endswith(".mhd"):
             itk_files.write_mhd(path, array, volume.affine)
             return
@@ -263,11 +262,9 @@ def _storable(array: np.ndarray) -> np.ndarray:
 
 
 @contextmanager
-def _access_reported(path: Path, verb: str) -> Iterator[None]:
+def _access_reported(path: Path) -> Iterator[None]:
     """Turn what the file system refuses into a sentence."""
     try:
         yield
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise InputError(f"{path}: the disk is full; free some space or write elsewhere.") from None
-        raise InputError(f"{path}: cannot be {verb}: {error.strerror or error}.") from None
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from None

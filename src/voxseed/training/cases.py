@@ -129,7 +129,8 @@ class CaseSource:
         return _key(files, settings)
 
     def _image_content(self, case: str) -> CaseContent:
-        image = self._preprocessing.apply(self._dataset.read_image(case), case)
+        origin = str(self._dataset.image_paths(case)[0].parent / case)
+        image = self._preprocessing.apply(self._dataset.read_image(case), origin)
         return {"image": image.array, "valid": image.valid.astype(np.uint8)}, {}
 
     def _supervision_content(self, case: str, image: CachedCase) -> CaseContent:

@@ -3,6 +3,7 @@
 import csv
 import io
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import torch
 from pytorch_lightning.callbacks import Checkpoint
 
 from voxseed.errors import InputError
-from voxseed.files import move_into_place, write_text
+from voxseed.files import move_into_place, write_text, writing
 from voxseed.training.loop import TrainingModule
+
+_KEYS = {"epoch", "global_step", "state_dict", "optimizer_states", "method_state", "pytorch-lightning_version"}
 
 
 class EpochCheckpoint(Checkpoint):
@@ -34,9 +37,14 @@ class EpochCheckpoint(Checkpoint):
             append_metrics(self._metrics_path, row)
         # Collective: every process calls it, the first one writes.
         temporary = self._checkpoint_path.with_name("unfinished.ckpt")
-        trainer.save_checkpoint(temporary, weights_only=False)
-        if trainer.is_global_zero:
-            move_into_place(temporary, self._checkpoint_path)
+        try:
+            with writing(self._checkpoint_path):
+                trainer.save_checkpoint(temporary, weights_only=False)
+                if trainer.is_global_zero:
+                    move_into_place(temporary, self._checkpoint_path)
+        finally:
+            if trainer.is_global_zero:
+                temporary.unlink(missing_ok=True)
         trainer.strategy.barrier()
 
 
@@ -57,14 +65,18 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         InputError: if it is damaged or holds anything but tensors and plain values.
     """
     try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # advice about how a foreign file was pickled
+            checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError):
         raise InputError(
             f"{path}: expected a checkpoint of Voxseed, found a damaged or foreign file. "
             "Delete it to start this stage again."
         ) from None
-    if not isinstance(checkpoint, dict) or "method_state" not in checkpoint:
-        raise InputError(f"{path}: expected a checkpoint of Voxseed, found another one. Delete it to start again.")
+    if not isinstance(checkpoint, dict) or not _KEYS <= checkpoint.keys():
+        raise InputError(
+            f"{path}: expected a checkpoint of Voxseed, found another one. Delete it to start this stage again."
+        )
     return checkpoint
 
 
@@ -81,6 +93,19 @@ def append_metrics(path: Path, row: dict[str, float]) -> None:
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """Rows of metrics.csv."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    """Rows of metrics.csv.
+
+    Raises:
+        InputError: if it is damaged.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    except (TypeError, ValueError):
+        rows = [{}]
+    if not all("epoch" in row for row in rows):
+        raise InputError(
+            f"{path}: expected numbers in columns of which one is epoch, found something else. "
+            "Delete it; training goes on from last.ckpt beside it."
+        )
+    return rows

@@ -12,6 +12,7 @@ import torch
 from voxseed.data.cache import estimated_bytes
 from voxseed.data.preprocessing import Box, Preprocessing
 from voxseed.devices import available_cores
+from voxseed.errors import InputError
 from voxseed.methods.base import METHODS
 from voxseed.methods.recipes import Recipe
 from voxseed.networks.base import NETWORKS
@@ -201,11 +202,20 @@ def rounded_patch(patch_shape: Shape3, networks: Networks) -> Shape3:
 
 
 def plan_stages(recipe: Recipe, settings: RunSettings, device: str) -> tuple[PlannedStage, ...]:
-    """Stages with their lengths."""
+    """Stages with their lengths.
+
+    Raises:
+        InputError: if a stage has no share.
+    """
     wanted = settings.training.iterations
     base = ITERATIONS[device] if wanted == "auto" else wanted
     stages = recipe.stages[: settings.recipe.stages]
     shares = settings.recipe.stage_shares or tuple(stage.share for stage in recipe.stages)
+    if len(shares) < len(stages):
+        raise InputError(
+            f"recipe.stage_shares = {list(shares)}: expected a number for each of the {len(stages)} stages, "
+            f"{', '.join(stage.method for stage in stages)}. Give the others too, or leave it out."
+        )
     planned = []
     for stage, share in zip(stages, shares, strict=False):
         iterations, length = whole_epochs(max(1, round(base * share)), settings.training.epoch_length)

@@ -11,7 +11,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import nn
 
 from voxseed.errors import InputError, InterruptedRunError
-from voxseed.inference.model_files import ModelDescription, NetworkDescription, save_model
+from voxseed.inference.model_files import ModelDescription, NetworkDescription, load_model, save_model
 from voxseed.methods.base import METHODS, Method
 from voxseed.networks.factory import build_network
 from voxseed.progress import track
@@ -49,6 +49,8 @@ def execute(job: Job, resume: bool, on_plan: Callable[[Plan], None] | None = Non
             _require_same_run(job, resume)
             if job.folder.read().state == COMPLETE:
                 return
+        else:
+            job.folder.require_free()
         preprocessing = fit_preprocessing(job)
         plan = make_plan(job, preprocessing)
         if on_plan is not None:
@@ -64,8 +66,15 @@ def execute(job: Job, resume: bool, on_plan: Callable[[Plan], None] | None = Non
 
 
 def _require_starts(job: Job) -> None:
-    """A recipe that begins with a second stage needs networks to start from."""
+    """A recipe that begins with a second stage needs networks to start from, and has a use for each that is given."""
     first = job.recipe.stages[0]
+    members = {member for stage in job.recipe.stages for member in stage.members}
+    useless = sorted(job.starts.keys() - members)
+    if useless:
+        raise InputError(
+            f"--from {useless[0]}=...: {job.recipe.name} has no network {useless[0]!r}. "
+            f"Known: {', '.join(sorted(members))}."
+        )
     missing = [member for member in first.members if member not in job.starts]
     if METHODS.get(first.method).starts_from_networks and missing:
         raise InputError(
@@ -81,7 +90,7 @@ def _run_stages(job: Job, plan: Plan, cases: list[TrainingCase]) -> None:
     for index, stage in enumerate(plan.stages):
         path = job.folder.stage_path(index, record)
         if record.stages[index].state == COMPLETE:
-            weights = _kept_weights(job, path)
+            weights = _saved_weights(path / "model")
             continue
         path.mkdir(parents=True, exist_ok=True)
         weights = _train_stage(job, plan, index, stage, path, cases, weights)
@@ -150,6 +159,11 @@ def _method(job: Job, plan: Plan, stage: PlannedStage, seed: tuple[int, int], we
 def _validation_cases(job: Job, plan: Plan) -> list[TrainingCase]:
     source = job.source(plan.preprocessing, SupervisionKind.DENSE)
     return [source.prepare(case) for case in track(job.val_cases, "preparing validation cases")]
+
+
+def _saved_weights(folder: Path) -> Weights:
+    """Weights of a finished stage, whose checkpoints are no longer needed."""
+    return {member: dict(network.state_dict()) for member, network in load_model(folder).networks.items()}
 
 
 def _kept_weights(job: Job, path: Path) -> Weights:

@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from voxseed.errors import InputError
-from voxseed.files import read_json, write_json
+from voxseed.files import read_json, write_json, writing
 
 FORMAT_VERSION = 1
 RUNNING, COMPLETE = "running", "complete"
@@ -48,7 +48,7 @@ class RunRecord:
 
 
 class RunFolder:
-    """One run on disk. Nothing is created before `start`."""
+    """One run on disk."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -87,20 +87,21 @@ class RunFolder:
         """Whether a run was started here."""
         return self.record_path.exists()
 
-    def start(self, record: RunRecord, provenance: dict[str, Any]) -> None:
-        """Create the folder and write its state.
+    def require_free(self) -> None:
+        """Check that a run can be started here.
 
         Raises:
             InputError: if the folder has files that are no run's.
         """
-        if self.path.exists() and not self.exists:
-            strangers = [entry.name for entry in self.path.iterdir() if entry.name not in _OWN_NAMES]
-            if strangers:
-                raise InputError(
-                    f"{self.path}: expected an empty or new folder for the run, found {strangers[0]!r}. "
-                    "Choose another folder with --run."
-                )
-        self.path.mkdir(parents=True, exist_ok=True)
+        strangers = sorted(entry.name for entry in self.path.iterdir() if entry.name not in _OWN_NAMES)
+        if strangers:
+            raise InputError(
+                f"{self.path}: expected an empty or new folder for the run, found {strangers[0]!r}. "
+                "Choose another folder with --run."
+            )
+
+    def start(self, record: RunRecord, provenance: dict[str, Any]) -> None:
+        """Write the state of a new run."""
         write_json(self.provenance_path, provenance)
         self.write(record)
 
@@ -155,12 +156,13 @@ class RunFolder:
         """Hold the run against a second process.
 
         Raises:
-            InputError: if another process trains in it.
+            InputError: if another process trains in it, or it cannot be written to.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path / ".lock")
         try:
-            lock.acquire(timeout=0)
+            with writing(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+                lock.acquire(timeout=0)
         except Timeout:
             raise InputError(
                 f"{self.path}: another process is training in this run. Wait for it or choose another --run."

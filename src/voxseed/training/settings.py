@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, create_model
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, create_model, field_validator
 
 from voxseed.data.preprocessing import PreprocessingSettings
 from voxseed.methods.base import METHODS
@@ -19,7 +19,7 @@ class RecipeSettings(Settings):
 
     name: str = Field("auto", description="Recipe or method; auto follows from the annotations found.")
     stages: int | None = Field(None, ge=1, description="Stop after this many stages; all if not given.")
-    stage_shares: tuple[float, ...] | None = Field(
+    stage_shares: tuple[PositiveFloat, ...] | None = Field(
         None, description="Iterations of each stage as multiples of training.iterations; the recipe's own if not given."
     )
 
@@ -55,14 +55,16 @@ class OptimiserSettings(Settings):
 class TrainingSettings(Settings):
     """The loop."""
 
-    iterations: int | Literal["auto"] = Field("auto", description="Optimiser steps of the first stage.")
+    iterations: PositiveInt | Literal["auto"] = Field("auto", description="Optimiser steps of the first stage.")
     epoch_length: int = Field(50, ge=1, description="Steps between two checkpoints and lines of metrics.csv.")
     batch_size: int = Field(1, ge=1, description="Patches per step and device.")
-    patch_shape: tuple[int, int, int] | Literal["auto"] = Field("auto", description="Voxels of the working grid.")
+    patch_shape: tuple[PositiveInt, PositiveInt, PositiveInt] | Literal["auto"] = Field(
+        "auto", description="Voxels of the working grid."
+    )
     foreground_share: float = Field(0.67, ge=0, le=1, description="Share of patches that hold a foreground seed.")
     seed: int = Field(0, ge=0)
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the device is faster so.")
-    workers: int | Literal["auto"] = Field("auto", description="Processes that read patches; auto: none on CPU.")
+    workers: NonNegativeInt | Literal["auto"] = Field("auto", description="Processes that read patches; auto: none on CPU.")
     select: Literal["last", "dense"] = Field(
         "last", description="Weights that are kept: the last, or the best on dense labels of the validation cases."
     )
@@ -91,6 +93,15 @@ class RunSettings(Settings):
     optimiser: OptimiserSettings = OptimiserSettings()
     training: TrainingSettings = TrainingSettings()
     inference: InferenceSettings = InferenceSettings()
+
+    @field_validator("networks")
+    @classmethod
+    def _require_known_members(cls, networks: dict[str, NetworkSettings]) -> dict[str, NetworkSettings]:
+        known = {member for name in METHODS.names() for member in METHODS.get(name).members}
+        unknown = sorted(networks.keys() - known)
+        if unknown:
+            raise ValueError(f"no method has a network {unknown[0]!r}; known: {', '.join(sorted(known))}")
+        return networks
 
     def of_method(self, method: str) -> Settings:
         """The section of a registered method."""

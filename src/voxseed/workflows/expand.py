@@ -25,6 +25,7 @@ from voxseed.progress import track
 from voxseed.supervision.build import build_supervision
 from voxseed.supervision.expansion import ExpansionSettings
 from voxseed.supervision.quality import ClassQuality, annotated_share, precision_and_recall
+from voxseed.workflows.annotated_cases import annotated_cases
 from voxseed.workflows.new_folder import new_folder
 
 CSV_NAME = "expansion.csv"
@@ -105,7 +106,7 @@ def expand(
     annotation_set = data.annotations(annotations)
     splits = data.splits()
     test = (*splits.test_cases(data.cases), *data.test_cases)
-    cases = tuple(case for case in annotation_set.cases if case in data.cases and case not in test)
+    cases = tuple(case for case in annotated_cases(data, annotation_set) if case not in test)
     if not cases:
         raise InputError(f"{annotation_set.path}: no case of {data.root} to train on is annotated. Annotate some.")
     with new_folder(out, out.parent, "Choose another place with --out.") as folder:

@@ -18,6 +18,7 @@ from voxseed.training.run import execute
 from voxseed.training.run_folder import RunFolder
 from voxseed.training.settings import RunSettings, load_run_settings, read_run_settings
 from voxseed.training.starts import read_starts
+from voxseed.workflows.annotated_cases import annotated_cases
 
 CACHE_VARIABLE = "VOXSEED_CACHE"
 
@@ -68,6 +69,8 @@ def train(
     annotation_set = _annotation_set(data, annotations, wanted)
     recipe = get_recipe(_recipe_of(data, annotation_set) if wanted == "auto" else wanted)
     settings = settings.model_copy(update={"recipe": settings.recipe.model_copy(update={"name": recipe.name})})
+    train_cases = _train_cases(data, annotation_set, recipe, fold)
+    _require_every_class(data, annotation_set, train_cases)
     folder = RunFolder(Path(run) if run else Path("runs") / f"{data.root.resolve().name}-{recipe.name}")
     torch_device = resolve_device(device)
     precision = settings.training.precision
@@ -77,7 +80,7 @@ def train(
         kind=_supervision_kind(recipe),
         recipe=recipe,
         settings=settings,
-        train_cases=_train_cases(data, annotation_set, recipe, fold),
+        train_cases=train_cases,
         val_cases=_val_cases(data, settings, fold),
         folder=folder,
         starts=read_starts(start_from, data.channel_names, dict(data.labels.without_ignore())),
@@ -125,20 +128,52 @@ def _supervision_kind(recipe: Recipe) -> SupervisionKind:
 
 
 def _train_cases(data: Dataset, annotation_set: AnnotationSet | None, recipe: Recipe, fold: int) -> tuple[str, ...]:
-    known = set(data.cases)
     if _supervision_kind(recipe) is SupervisionKind.DENSE:
         usable = tuple(case for case in data.cases if data.has_label(case))
-        missing = f"{recipe.name} needs dense labels in labelsTr"
+        missing = f"{data.root / 'labelsTr'}: {recipe.name} needs dense labels, found none of the cases in imagesTr."
     else:
-        usable = tuple(case for case in (annotation_set.cases if annotation_set else ()) if case in known)
-        missing = f"{recipe.name} needs annotated cases"
+        usable = annotated_cases(data, annotation_set) if annotation_set else ()
+        missing = f"{annotation_set.path if annotation_set else data.root}: no annotated case to train on."
+    if not usable:
+        raise InputError(f"{missing} Add some.")
     cases = data.splits().train_cases(usable, fold)
     if not cases:
         raise InputError(
-            f"{data.root}: {missing}, and fold {fold} has none to train on. "
-            "Annotate cases of the fold, or check splits.json."
+            f"{data.root}: none of the {len(usable)} cases with annotations or labels is trained on in fold {fold}. "
+            "Annotate cases of the fold, or correct splits.json."
         )
     return cases
+
+
+def _require_every_class(data: Dataset, annotation_set: AnnotationSet | None, cases: Sequence[str]) -> None:
+    """Check that each class can be learned from some case; reads no more cases than it takes to see that.
+
+    A box says where an object is not, so boxes alone teach no class.
+    """
+    missing = set(data.labels.foreground)
+    for case in cases:
+        missing -= _labelled(data, case) if annotation_set is None else _marked(annotation_set, case)
+        if not missing:
+            return
+    name = next(name for name in data.labels.foreground if name in missing)
+    where = data.root / "labelsTr" if annotation_set is None else annotation_set.path
+    raise InputError(
+        f"{where}: the class {name!r} has no point and no painted voxel in the {len(cases)} cases to train on. "
+        "Annotate it in one of them, or remove it from dataset.json."
+    )
+
+
+def _labelled(data: Dataset, case: str) -> set[str]:
+    """Classes in a dense label."""
+    label = data.read_label(case)
+    return set() if label is None else data.labels.classes_in(label.array)
+
+
+def _marked(annotation_set: AnnotationSet, case: str) -> set[str]:
+    """Classes of which an annotation marks a voxel."""
+    annotation = annotation_set.read(case)
+    painted = set() if annotation.painted is None else annotation_set.labels.classes_in(annotation.painted.array)
+    return painted | {points.class_name for points in annotation.points}
 
 
 def _val_cases(data: Dataset, settings: RunSettings, fold: int) -> tuple[str, ...]:

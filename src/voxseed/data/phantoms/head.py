@@ -25,7 +25,7 @@ MOTTLE, MOTTLE_MM = 0.08, 3.0
 """Standard deviation and grain of the lesion's own texture."""
 UNEVENNESS, UNEVENNESS_MM = 0.03, 5.0
 """The same for all of the brain."""
-NOISE = 0.11
+NOISE = 0.115
 BIAS = 0.10
 UNITS = (200.0, 1500.0)
 """Scanner units per unit of signal: arbitrary, and different in each case."""

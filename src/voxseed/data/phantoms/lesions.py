@@ -14,13 +14,14 @@ BEND = (0.8, 2.0)
 LOBES = (0.7, 1.0)
 LOBE_COUNT = 5
 """A lesion's surface roughness, length and lobes, in units of the radius of a ball of its volume; see `bent_path`."""
-BOX_SHARE = (0.16, 0.26)
+BOX_SHARE = (0.15, 0.25)
 """Of its tight box that a lesion fills; a ball fills 0.52."""
 THICKNESS = 0.6
 """Least depth of its deepest voxel, in the same unit."""
 WITHIN = 0.45
 """Least depth of each lobe's centre in the tissue that it may fill, as a share of the lobe's radius."""
 DEEP_MM = 7.0
+"""Least depth of its middle in that tissue."""
 VOLUME_TOLERANCE = 0.07
 ATTEMPTS = 4000
 SHRINK = 0.9995
@@ -62,7 +63,7 @@ def grow_lesion(head: Head, rng: np.random.Generator, volume_ml: float, keep_out
         allowed &= ~keep_out
     depth_mm = frame.depth_mm(allowed)
     deep = np.argwhere(depth_mm > DEEP_MM)
-    for attempt in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS if len(deep) else 0):
         wanted_ml = volume_ml * SHRINK**attempt
         radius = (wanted_ml * 1000 * 3 / 4 / np.pi) ** (1 / 3)
         centre = _random_position(frame, rng, deep)
@@ -73,7 +74,7 @@ def grow_lesion(head: Head, rng: np.random.Generator, volume_ml: float, keep_out
         lesion = _body(frame, rng, path, radii, allowed, round(wanted_ml / frame.voxel_ml))
         if _is_plausible(frame, lesion, wanted_ml, radius):
             return lesion
-    raise RuntimeError(f"No room for a lesion of {volume_ml:.0f} ml after {ATTEMPTS} attempts.")
+    raise RuntimeError(f"No room for a lesion of {volume_ml:.0f} ml in the brain.")
 
 
 def _body(

@@ -6,6 +6,7 @@ Points are simulated with a fixed seed. Runs are resumed where they stopped, so 
 """
 
 from benchmarks.rows import Experiment, arguments, circumstances, markdown_table, stage_one_of, test_cases
+
 from voxseed.files import write_text
 from voxseed.workflows.simulate import simulate
 

@@ -83,9 +83,9 @@ def stage_one_of(run: Path) -> Path:
 
 
 def test_cases(dataset: Path) -> tuple[str, ...]:
-    """Test cases of a dataset's splits.json."""
+    """Test cases of a dataset's splits.json, or else of its imagesTs."""
     data = Dataset.open(dataset)
-    return data.splits().test_cases(data.cases)
+    return data.splits().test_cases(data.cases) or data.test_cases
 
 
 def markdown_table(rows: Sequence[Measured], reference: Measured, baseline: Measured) -> str:

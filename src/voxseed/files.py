@@ -91,10 +91,11 @@ def read_json(path: Path) -> Any:
 
 
 def _is_about(error: OSError, target: Path) -> bool:
-    """Whether an error names the target, a neighbour or a parent of it, or nothing at all."""
-    names = [name for name in (error.filename, error.filename2) if isinstance(name, str | os.PathLike)]
-    paths = [Path(name) for name in names]
-    return not paths or any(path in target.parents or target.parent in path.parents for path in paths)
+    """Whether an error names the target, something in it, a neighbour or a parent of it, or nothing at all."""
+    paths = [Path(name) for name in (error.filename, error.filename2) if isinstance(name, str | os.PathLike)]
+    return not paths or any(
+        path.parent == target.parent or path in target.parents or target in (path, *path.parents) for path in paths
+    )
 
 
 def _sync_folder(folder: Path) -> None:

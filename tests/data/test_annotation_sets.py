@@ -207,7 +207,7 @@ def test_a_folder_without_a_description_is_told_how_to_become_a_set(tmp_path):
     with pytest.raises(InputError, match=r"without annotations\.json") as caught:
         AnnotationSet.open(tmp_path, LABELS)
     (tmp_path / "annotations.json").write_text(str(caught.value).split("adapted: ")[1])
-    assert AnnotationSet.open(tmp_path, LABELS).protocol == "points"
+    assert AnnotationSet.open(tmp_path, LABELS).protocol == "scribbles"
 
 
 def test_creating_a_set_twice_is_refused(empty_set):

@@ -30,7 +30,8 @@ def test_a_patch_is_rounded_up_to_what_every_network_divides_by():
 
 
 @pytest.mark.parametrize(
-    ("spacing_mm", "architecture"), [((1.0, 1.0, 1.0), "unet3d"), ((0.5, 0.5, 1.5), "unet2.5d"), ((3, 3, 1), "unet2.5d")]
+    ("spacing_mm", "architecture"),
+    [((1.0, 1.0, 1.0), "unet3d"), ((0.5, 0.5, 1.5), "unet2.5d"), ((3.0, 3.0, 1.0), "unet2.5d")],
 )
 def test_thick_slices_get_a_network_of_their_own(spacing_mm, architecture):
     networks = plan_networks(load_run_settings(), ("primary",), spacing_mm, (64, 64, 32))

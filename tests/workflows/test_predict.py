@@ -131,7 +131,7 @@ def test_a_dataset_means_its_test_cases(run: Path, tmp_path: Path, has_test_case
 def test_probabilities_and_ensemble(run: Path, tmp_path: Path) -> None:
     path = write(tmp_path / "in/scan.nii.gz", image())
     predict(run, [path], tmp_path / "out", probabilities=True, ensemble=True, device="cpu")
-    found = nib.load(tmp_path / "out/scan_probabilities.nii.gz")
+    found = nib.load(tmp_path / "out/probabilities/scan.nii.gz")
     assert found.shape == (9, 10, 11, 2)
     np.testing.assert_allclose(found.affine, AFFINE, atol=1e-6)
     np.testing.assert_allclose(found.get_fdata().sum(axis=3), 1, atol=1e-5)

@@ -18,13 +18,14 @@ def check(dataset: DatasetPath) -> None:
     from voxseed.data.checks import check_dataset
 
     result = check_dataset(dataset)
-    if result.summary is not None:
-        print_table(("what", "found"), result.summary.rows())
-        print_line()
+    if result.summary is None:
+        raise InputError(result.findings[0].message)
+    print_table(("what", "found"), result.summary.rows())
+    print_line()
     if result.findings:
         print_table(("severity", "where", "what"), [(f.severity, f.where, f.message) for f in result.findings])
     if result.has_errors:
-        raise InputError(f"{dataset}: there are errors, listed above.")
+        raise InputError(f"{dataset}: there are errors, listed above. Correct them and check again.")
     print_line("No errors.")
 
 

@@ -15,7 +15,7 @@ Your own data, in the nnU-Net raw layout, with points from 3D Slicer in annotati
   voxseed dataset check DATASET
   voxseed train DATASET --run RUN
   voxseed predict RUN IMAGES --out PREDICTIONS
-  voxseed evaluate PREDICTIONS LABELS --out metrics.csv
+  voxseed evaluate PREDICTIONS LABELS --out RUN/metrics.csv
   voxseed report RUN --out report.html"""
 
 

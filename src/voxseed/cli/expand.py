@@ -24,4 +24,4 @@ def expand(
     settings = load_run_settings(preset, config, set_ or []).expansion
     summary = workflow.expand(dataset, annotations, settings, out)
     print_table(summary.header(), summary.rows())
-    print_line(f"Supervision: {out}. Train nnU-Net on it as it is, or Voxseed: voxseed train {dataset}")
+    print_line(f"Supervision: {out}. Train on it as it is: with nnU-Net, or voxseed train {out}")

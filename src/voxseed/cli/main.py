@@ -8,7 +8,7 @@ import typer
 from voxseed import __version__
 from voxseed.cli import dataset, demo, evaluate, expand, listing, predict, report, settings, train
 from voxseed.cli.output import print_error, shown
-from voxseed.errors import VoxseedError
+from voxseed.errors import InputError, VoxseedError
 
 app = typer.Typer(
     name="voxseed",
@@ -24,6 +24,8 @@ app.command("list")(listing.list_names)
 app.command("settings")(settings.show_settings)
 
 _GLOBAL_FLAGS = ("--quiet", "--debug")
+_INTERRUPTED = 130
+"""Typer's exit code on Ctrl-C, where nothing can be resumed."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -50,9 +52,24 @@ def main(arguments: list[str] | None = None) -> None:
     words = flags + [word for word in given if word not in _GLOBAL_FLAGS]
     try:
         with shown(progress="--quiet" not in flags):
-            app(args=words)
+            app(args=words, prog_name="voxseed")
     except VoxseedError as error:
         if "--debug" in flags:
             raise
         print_error(str(error))
         sys.exit(error.exit_code)
+    except OSError as error:
+        if "--debug" in flags:
+            raise
+        print_error(_refusal(error))
+        sys.exit(InputError.exit_code)
+    except SystemExit as leaving:
+        if leaving.code == _INTERRUPTED:
+            print_error("Interrupted.")
+        raise
+
+
+def _refusal(error: OSError) -> str:
+    """What the file system said, of a file that no workflow speaks for."""
+    where = "" if error.filename is None else f"{error.filename}: "
+    return f"{where}{error.strerror or error}. Check that the file is there, may be used and has room."

@@ -21,4 +21,4 @@ def predict(
     from voxseed.workflows import predict as workflow
 
     written = workflow.predict(run, inputs, out, probabilities=probabilities, ensemble=ensemble, device=device)
-    print_line(f"{len(written)} predictions in {out}.")
+    print_line(f"{len(written)} prediction{'' if len(written) == 1 else 's'} in {out}.")

@@ -9,7 +9,6 @@ from voxseed.data.dataset_json import FILE_NAME, Description, read_description
 from voxseed.data.grids import Grid, require_same_grid
 from voxseed.data.images import read_image
 from voxseed.data.labels import Labels
-from voxseed.data.set_description import DESCRIPTION_NAME
 from voxseed.data.splits import Splits, read_splits
 from voxseed.data.volumes import Image, Volume, read_grid, read_label, write_volume
 from voxseed.errors import InputError, ShapeError
@@ -142,7 +141,8 @@ class Dataset:
 
     def annotation_sets(self) -> tuple[str, ...]:
         """Names of the annotation sets inside the dataset, sorted."""
-        return tuple(sorted(path.parent.name for path in self.root.glob(f"annotations/*/{DESCRIPTION_NAME}")))
+        folders = (path for path in self.root.glob("annotations/*") if path.is_dir() and not path.name.startswith("."))
+        return tuple(sorted(path.name for path in folders if any(path.iterdir())))
 
     def annotations(self, name_or_path: str | Path | None = None) -> AnnotationSet:
         """Open an annotation set.

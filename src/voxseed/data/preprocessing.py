@@ -275,7 +275,7 @@ def _training_voxels(dataset: TrainingCases, cases: Sequence[str], boxes: Mappin
     """Intensities (M, N) drawn at random from all cases; memory grows by `_CT_VOXELS_PER_CASE` with each."""
     in_boxes = any(boxes.get(case) for case in cases)
     rows = []
-    for index, case in enumerate(track(cases, "intensities")):
+    for index, case in enumerate(track(cases, "Measuring intensities")):
         if in_boxes and not boxes.get(case):
             continue
         image = dataset.read_image(case)

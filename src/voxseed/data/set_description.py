@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from voxseed.data.labels import Labels, labels_from_json
+from voxseed.data.markups import SUFFIXES as MARKUPS_SUFFIXES
 from voxseed.errors import InputError
 from voxseed.files import read_json, write_json
 
@@ -52,17 +53,21 @@ class SetDescription:
 def read_set_description(folder: Path, labels: Labels) -> SetDescription:
     """Read annotations.json of a set that belongs to a dataset with these labels.
 
+    A folder of Slicer markups needs no such file: they name their classes, and are taken as points.
+
     Raises:
         InputError: if the folder or file is missing or wrong, or the labels table no longer fits; says what to do.
     """
     path = folder / DESCRIPTION_NAME
     if not folder.is_dir():
         raise InputError(f"{folder}: no such annotation set.")
+    if not path.is_file() and _has_markups(folder):
+        return SetDescription("points", labels.with_ignore())
     if not path.is_file():
         table = str(dict(labels.with_ignore())).replace("'", '"')
         raise InputError(
             f"{folder}: a folder without {DESCRIPTION_NAME}. To make an annotation set of it, write that file with "
-            f'this, adapted: {{"version": 1, "protocol": "points", "labels": {table}}}'
+            f'this, adapted: {{"version": 1, "protocol": "scribbles", "labels": {table}}}'
         )
     content = read_json(path)
     if not isinstance(content, dict) or content.get("version") != _VERSION:
@@ -78,6 +83,10 @@ def read_set_description(folder: Path, labels: Labels) -> SetDescription:
     )
     _require_fitting(description.labels, labels, path)
     return description
+
+
+def _has_markups(folder: Path) -> bool:
+    return any(next(folder.glob(f"*/*{suffix}"), None) is not None for suffix in MARKUPS_SUFFIXES)
 
 
 def _protocol(value: Any, path: Path) -> str:

@@ -73,7 +73,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path}: expected a checkpoint of Voxseed, found a damaged or foreign file. "
             "Delete it to start this stage again."
         ) from None
-    if not isinstance(checkpoint, dict) or not _KEYS <= checkpoint.keys():
+    if not isinstance(checkpoint, dict) or not checkpoint.keys() >= _KEYS:
         raise InputError(
             f"{path}: expected a checkpoint of Voxseed, found another one. Delete it to start this stage again."
         )

@@ -57,7 +57,7 @@ def execute(job: Job, resume: bool, on_plan: Callable[[Plan], None] | None = Non
             on_plan(plan)
         job.cache.require_room(plan.cache_bytes)
         source = job.source(preprocessing)
-        cases = [source.prepare(case) for case in track(job.train_cases, "preparing cases")]
+        cases = [source.prepare(case) for case in track(job.train_cases, "Preparing cases")]
         _start(job, plan, cases)
         with _logged_to(job.folder.log_path):
             for row in plan.rows():
@@ -158,7 +158,7 @@ def _method(job: Job, plan: Plan, stage: PlannedStage, seed: tuple[int, int], we
 
 def _validation_cases(job: Job, plan: Plan) -> list[TrainingCase]:
     source = job.source(plan.preprocessing, SupervisionKind.DENSE)
-    return [source.prepare(case) for case in track(job.val_cases, "preparing validation cases")]
+    return [source.prepare(case) for case in track(job.val_cases, "Preparing validation cases")]
 
 
 def _saved_weights(folder: Path) -> Weights:

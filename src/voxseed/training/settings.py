@@ -64,7 +64,9 @@ class TrainingSettings(Settings):
     foreground_share: float = Field(0.67, ge=0, le=1, description="Share of patches that hold a foreground seed.")
     seed: int = Field(0, ge=0)
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the device is faster so.")
-    workers: NonNegativeInt | Literal["auto"] = Field("auto", description="Processes that read patches; auto: none on CPU.")
+    workers: NonNegativeInt | Literal["auto"] = Field(
+        "auto", description="Processes that read patches; auto: none on CPU."
+    )
     select: Literal["last", "dense"] = Field(
         "last", description="Weights that are kept: the last, or the best on dense labels of the validation cases."
     )

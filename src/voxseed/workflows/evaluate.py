@@ -92,7 +92,8 @@ def evaluate(
         path=out,
         rows=tuple(rows),
         summaries=tuple(summarise(rows)),
-        comparisons=tuple(compare_rows(rows, others)) if others else (),
+        # Both as the files have them: rounded numbers would differ from exact ones.
+        comparisons=tuple(compare_rows(read_metrics(out), others)) if others else (),
         tolerance_mm=tolerance_mm,
         unlabelled=pairing.unlabelled,
         unpredicted=pairing.unpredicted,

@@ -9,9 +9,9 @@ from voxseed.losses.base import LOSSES
 from voxseed.methods.base import METHODS
 from voxseed.methods.recipes import RECIPES, get_recipe
 from voxseed.networks.base import NETWORKS
-from voxseed.settings import Settings, merged
-from voxseed.training.presets import PRESETS, get_preset
-from voxseed.training.settings import run_settings_type, section_name
+from voxseed.settings import Settings
+from voxseed.training.presets import PRESETS
+from voxseed.training.settings import load_run_settings, section_name
 
 
 def list_names(kind: str) -> list[tuple[str, str]]:
@@ -45,8 +45,7 @@ def describe_settings(method: str | None = None, preset: str | None = None) -> l
     Raises:
         UnknownNameError: if the method or preset is not known.
     """
-    kind = run_settings_type()
-    settings = kind.model_validate(merged({}, get_preset(preset).values if preset else {}))
+    settings = load_run_settings(preset)
     hidden: set[str] = set()
     if method is not None:
         read = {section_name(stage.method) for stage in get_recipe(method).stages}

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from voxseed.errors import InputError
+from voxseed.files import writing
 
 
 @contextmanager
@@ -20,7 +21,8 @@ def new_folder(target: Path, beside: Path, remedy: str) -> Iterator[Path]:
         remedy: what to do if nothing can be written there, for the message.
 
     Raises:
-        InputError: if `beside` is not writable, or `target` is there and not empty.
+        InputError: if `beside` is not writable, the disk is full, or `target` is there and not empty. One that is
+            raised while the folder is filled names the places where its files were to be.
     """
     working = beside / f".{secrets.token_hex(4)}.{target.name}"
     try:
@@ -30,10 +32,13 @@ def new_folder(target: Path, beside: Path, remedy: str) -> Iterator[Path]:
     except OSError as error:
         raise InputError(f"{beside}: cannot be written to ({error.strerror}). {remedy}") from None
     try:
-        yield working
+        with writing(working):
+            yield working
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
             target.rmdir()
         os.replace(working, target)
+    except InputError as error:
+        raise type(error)(str(error).replace(str(working), str(target))) from None
     finally:
         shutil.rmtree(working, ignore_errors=True)

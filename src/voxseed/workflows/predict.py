@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from voxseed.data.dataset_json import FILE_NAME
 from voxseed.data.images import read_image
 from voxseed.data.volumes import Volume, write_volume
 from voxseed.errors import InputError
@@ -12,11 +13,14 @@ from voxseed.inference.predictor import Predictor
 from voxseed.progress import track
 from voxseed.workflows.prediction_inputs import PredictionInput, find_inputs
 
+_DATASET_FOLDERS = ("imagesTr", "imagesTs", "labelsTr", "labelsTs")
+PROBABILITIES_FOLDER = "probabilities"
+
 
 def predict(
-    run: Path,
-    inputs: Sequence[Path],
-    out: Path,
+    run: str | Path,
+    inputs: Sequence[str | Path],
+    out: str | Path,
     *,
     probabilities: bool = False,
     ensemble: bool = False,
@@ -29,7 +33,7 @@ def predict(
     Args:
         run: a run, or a model folder.
         inputs: images, folders of images, or datasets; see `find_inputs`.
-        out: label maps go to OUT/CASE with the images' ending, probabilities to OUT/CASE_probabilities.nii.gz with
+        out: label maps go to OUT/CASE with the images' ending, probabilities to OUT/probabilities/CASE.nii.gz with
             background first.
         probabilities: write them too.
         ensemble: average all networks of the model.
@@ -42,11 +46,12 @@ def predict(
         InputError: before anything is predicted, if model, inputs or device cannot be used; in the end, if cases could
             not be predicted, and then it names them.
     """
-    predictor = Predictor.load(run, device=device, ensemble=ensemble)
-    cases = find_inputs(inputs, len(predictor.model.description.preprocessing.channel_names))
+    out = Path(out)
+    predictor = Predictor.load(Path(run), device=device, ensemble=ensemble)
+    cases = find_inputs([Path(each) for each in inputs], len(predictor.model.description.preprocessing.channel_names))
     _require_no_overwriting(cases, out)
     written, problems = [], []
-    for case in track(cases, "predict"):
+    for case in track(cases, "Predicting"):
         try:
             prediction = predictor.predict(read_image(case.paths), str(case.paths[0]), probabilities)
         except InputError as error:
@@ -57,13 +62,19 @@ def predict(
         if prediction.probabilities is not None:
             # NIfTI alone keeps classes as a fourth axis that every viewer understands.
             classes_last = np.moveaxis(prediction.probabilities, 0, -1)
-            write_volume(out / f"{case.case}_probabilities.nii.gz", Volume(classes_last, prediction.labels.affine))
+            path = out / PROBABILITIES_FOLDER / f"{case.case}.nii.gz"
+            write_volume(path, Volume(classes_last, prediction.labels.affine))
     if problems:
-        raise InputError(
-            f"{len(problems)} of {len(cases)} cases could not be predicted, the other {len(written)} are in {out}. "
-            + " ".join(problems)
-        )
+        raise InputError(_failures(problems, len(cases), out))
     return written
+
+
+def _failures(problems: Sequence[str], case_count: int, out: Path) -> str:
+    if case_count == 1:
+        return problems[0]
+    others = case_count - len(problems)
+    written = f", the other {others} are in {out}" if others else ""
+    return "\n".join([f"{len(problems)} of {case_count} cases could not be predicted{written}.", *problems])
 
 
 def _label_path(case: PredictionInput, out: Path) -> Path:
@@ -71,6 +82,11 @@ def _label_path(case: PredictionInput, out: Path) -> Path:
 
 
 def _require_no_overwriting(cases: Sequence[PredictionInput], out: Path) -> None:
+    if (out.parent / FILE_NAME).is_file() and out.name in _DATASET_FOLDERS:
+        raise InputError(
+            f"--out {out}: a folder of the dataset itself, whose images and labels predictions must not replace. "
+            "Choose another folder."
+        )
     images = {path.resolve() for case in cases for path in case.paths}
     overwritten = next((path for case in cases if (path := _label_path(case, out)).resolve() in images), None)
     if overwritten:

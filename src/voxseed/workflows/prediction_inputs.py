@@ -39,6 +39,8 @@ def find_inputs(paths: Sequence[Path], channel_count: int) -> list[PredictionInp
     Raises:
         InputError: if there is nothing at a path, a channel is missing, or a case occurs twice.
     """
+    if not paths:
+        raise InputError("There is nothing to predict. Give an image, a folder of images, or a dataset.")
     by_name: dict[str, PredictionInput] = {}
     for each in (each for path in paths for each in _inputs_at(path, channel_count)):
         other = by_name.setdefault(each.case.casefold(), each)

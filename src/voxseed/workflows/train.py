@@ -156,9 +156,13 @@ def _require_every_class(data: Dataset, annotation_set: AnnotationSet | None, ca
         if not missing:
             return
     name = next(name for name in data.labels.foreground if name in missing)
-    where = data.root / "labelsTr" if annotation_set is None else annotation_set.path
+    where, what = (
+        (data.root / "labelsTr", "no voxel")
+        if annotation_set is None
+        else (annotation_set.path, "no point and no painted voxel")
+    )
     raise InputError(
-        f"{where}: the class {name!r} has no point and no painted voxel in the {len(cases)} cases to train on. "
+        f"{where}: the class {name!r} has {what} in the {len(cases)} cases to train on. "
         "Annotate it in one of them, or remove it from dataset.json."
     )
 

@@ -28,7 +28,7 @@ class CRFSettings(Settings):
     radius_voxels: tuple[int, int, int] = Field((5, 5, 5), description="Of the window, on the working grid.")
     sigma_r_voxels: float = Field(6.0, gt=0, description="Of the distance between two voxels, on the working grid.")
     sigma_x: float | Literal["noise"] = Field(
-        0.1, description="Of the intensity difference; noise: noise_factor times the case's own."
+        0.3, description="Of the intensity difference; noise: noise_factor times the case's own; 0.1 in the paper."
     )
     noise_factor: float = Field(
         2.0, gt=0, description="Times the median intensity step between neighbours inside the foreground seeds."
@@ -46,8 +46,8 @@ class CRFSettings(Settings):
 class StageOneSettings(Settings):
     """First stage of PA-Seg (Eq. 11)."""
 
-    crf_weight: float = Field(1.0, ge=0, description="Alpha.")
-    variance_weight: float = Field(0.1, ge=0, description="Beta.")
+    crf_weight: float = Field(0.1, ge=0, description="Alpha; 1.0 in the paper, with its sigma_x.")
+    variance_weight: float = Field(0.3, ge=0, description="Beta; 0.1 in the paper.")
     ramp_fraction: float = Field(0.1, ge=0, le=1, description="Share of the stage in which both weights grow.")
     crf: CRFSettings = CRFSettings()
     partial: PartialLossSettings = PartialLossSettings()

@@ -44,8 +44,8 @@ class AugmentationSettings(Settings):
 class OptimiserSettings(Settings):
     """One optimiser, one parameter group per network."""
 
-    name: Literal["sgd", "adamw"] = Field("sgd", description="sgd has Nesterov momentum.")
-    learning_rate: float = Field(1e-2, gt=0)
+    name: Literal["sgd", "adamw"] = Field("adamw", description="sgd has Nesterov momentum, as in PA-Seg.")
+    learning_rate: float = Field(1e-3, gt=0)
     momentum: float = Field(0.99, ge=0, lt=1, description="Of sgd.")
     weight_decay: float = Field(3e-5, ge=0)
     polynomial_power: float = Field(0.9, ge=0, description="Rate times (1 - fraction of the stage) to this power.")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -121,7 +122,7 @@ def _trainer(job: StageJob, callbacks: list[Callback]) -> pl.Trainer:
             accelerator="gpu" if job.device == "cuda" else "cpu",
             devices=job.devices,
             # Processes are spawned, so that a run that was started from Python needs no script to start again.
-            strategy="ddp_spawn" if job.devices > 1 else "auto",
+            strategy=_QuietSpawn(start_method="spawn") if job.devices > 1 else "auto",
             precision="bf16-mixed" if job.precision == "bf16" else "32-true",
             max_epochs=job.iterations // job.epoch_length,
             callbacks=callbacks,
@@ -140,18 +141,37 @@ def _fit(trainer: pl.Trainer, module: TrainingModule, data: StageData, resume_fr
     handler = signal.getsignal(signal.SIGINT)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-            warnings.filterwarnings("ignore", message=".*in eval mode.*")
-            warnings.filterwarnings("ignore", message=".*treespec.*")
-            warnings.filterwarnings("ignore", message=".*transfer_batch_to_device.*")
+            _ignore_advice()
             trainer.fit(module, datamodule=data, ckpt_path=resume_from, weights_only=True)
     except SystemExit:
+        _end_processes(trainer)
         raise InterruptedRunError("Interrupted. Everything up to the last finished epoch is kept.") from None
     finally:
         signal.signal(signal.SIGINT, handler)
 
 
+def _end_processes(trainer: pl.Trainer) -> None:
+    """End the other processes, which may wait for each other for ever; whatever they write is whole or not there."""
+    if trainer.strategy.launcher is not None:
+        trainer.strategy.launcher.kill(getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+class _QuietSpawn(DDPStrategy):
+    """Spawned processes, which do not inherit what this one has been told to keep to itself."""
+
+    def setup_environment(self) -> None:
+        """Lightning's hook, the first in a new process."""
+        quiet_lightning()
+        _ignore_advice()
+        super().setup_environment()
+
+
+def _ignore_advice() -> None:
+    for part in ("does not have many workers", "in eval mode", "treespec", "transfer_batch_to_device"):
+        warnings.filterwarnings("ignore", message=f".*{part}.*")
+
+
 def quiet_lightning() -> None:
     """Keep Lightning's advice out of the user's way; warnings and errors still show."""
-    for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric"):
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)

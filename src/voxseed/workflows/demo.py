@@ -18,7 +18,13 @@ from voxseed.workflows.train import train
 
 _TRAIN_CASES, _UNSEEN_CASES = 24, 8
 _SET = "points"
-SETTINGS = ("networks.primary.width=8", "networks.auxiliary.width=8", "training.iterations=600")
+SETTINGS = (
+    "networks.primary.width=8",
+    "networks.auxiliary.width=8",
+    "training.iterations=900",
+    "training.epoch_length=150",
+    "training.patch_shape=[48, 48, 32]",
+)
 """Small enough for five minutes on two cores."""
 
 

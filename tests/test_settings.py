@@ -1,7 +1,9 @@
 """Settings: validation sentences, overrides, files."""
 
+from typing import Literal
+
 import pytest
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from voxseed.errors import InputError
 from voxseed.settings import Settings, first_difference, merged, read_yaml, validate, with_overrides, write_yaml
@@ -18,6 +20,15 @@ class Outer(Settings):
 
     inner: Inner = Inner()
     count: int = 3
+    size: tuple[int, int] | Literal["auto"] = "auto"
+    parts: dict[str, Inner] = Field(default={})
+
+    @field_validator("parts")
+    @classmethod
+    def _few(cls, parts: dict[str, Inner]) -> dict[str, Inner]:
+        if len(parts) > 1:
+            raise ValueError("at most one")
+        return parts
 
 
 @pytest.mark.parametrize(
@@ -49,10 +60,16 @@ def test_a_malformed_override_is_a_sentence(override):
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"cuont": 1}, r"here: unknown setting 'cuont'; known here: inner, count\."),
+        ({"cuont": 1}, r"here: unknown setting 'cuont'; known here: inner, count, size, parts\."),
         ({"inner": {"rat": 1}}, r"here: unknown setting 'inner\.rat'; known here: rate\."),
         ({"inner": {"rate": 2}}, r"here: inner\.rate = 2: input should be less than or equal to 1\."),
         ({"count": "many"}, r"here: count = 'many': input should be a valid integer"),
+        ({"size": [1]}, r"here: size = \[1\]: a value is missing, or input should be 'auto'\.$"),
+        ({"size": "all"}, r"here: size = 'all': input should be a valid tuple, or input should be 'auto'\.$"),
+        ({"inner": 3}, r"here: inner = 3: input should be a section with keys\.$"),
+        ({"parts": {"a": {"rate": 2}}}, r"here: parts\.a\.rate = 2: input should be less than or equal to 1\.$"),
+        ({"parts": {"a": {"rat": 2}}}, r"here: unknown setting 'parts\.a\.rat'; known here: rate\.$"),
+        ({"parts": {"a": {}, "b": {}}}, r"here: parts: at most one\.$"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_is_allowed(values, sentence):

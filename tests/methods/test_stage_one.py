@@ -48,7 +48,7 @@ def test_terms_are_the_losses_with_their_weights():
 
 @pytest.mark.parametrize(("fraction", "factor"), [(0.0, math.exp(-5)), (0.05, math.exp(-1.25)), (0.1, 1.0), (0.7, 1.0)])
 def test_both_regularisers_are_ramped_up(fraction, factor):
-    method, batch = _method(), _batch()
+    method, batch = _method(ramp_fraction=0.1), _batch()
     ramped = method.losses(batch, Progress(0, 0, fraction))["primary"]
     full = method.losses(batch, Progress(0, 0, 1.0))["primary"]
     for name in ("crf", "variance"):

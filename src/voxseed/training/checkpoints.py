@@ -15,7 +15,15 @@ from voxseed.errors import InputError
 from voxseed.files import move_into_place, write_text, writing
 from voxseed.training.loop import TrainingModule
 
-_KEYS = {"epoch", "global_step", "state_dict", "optimizer_states", "method_state", "pytorch-lightning_version"}
+_KEYS = {
+    "epoch",
+    "global_step",
+    "state_dict",
+    "optimizer_states",
+    "method_state",
+    "world_size",
+    "pytorch-lightning_version",
+}
 
 
 class EpochCheckpoint(Checkpoint):

@@ -33,6 +33,7 @@ _PAPER: dict[str, Any] = {
     "stage_one": {
         "crf_weight": 1.0,
         "variance_weight": 0.1,
+        "ramp_fraction": 0.1,
         "crf": {"sigma_x": 0.1, "sigma_r_voxels": 6.0, "normalised": False, "grid_factors": [2, 2, 2]},
     },
 }

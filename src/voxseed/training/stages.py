@@ -15,7 +15,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from voxseed.errors import InterruptedRunError
+from voxseed.errors import InputError, InterruptedRunError
 from voxseed.methods.base import Method
 from voxseed.training.checkpoints import EpochCheckpoint, checkpoint_path, read_checkpoint
 from voxseed.training.loop import TrainingModule
@@ -74,18 +74,26 @@ def run_stage(
 
     Raises:
         InterruptedRunError: on Ctrl-C; the checkpoint of the last finished epoch is kept.
-        InputError: if the checkpoint is damaged.
+        InputError: if the checkpoint is damaged, or was written with another number of devices.
     """
     method = build()
     checkpoint = checkpoint_path(job.path)
     if checkpoint.exists():
-        read_checkpoint(checkpoint)
+        _require_devices(job, read_checkpoint(checkpoint)["world_size"], checkpoint)
     module = TrainingModule(method, job.optimiser, job.iterations, job.seed)
     data = StageData(dataset, job)
     trainer = _trainer(job, [EpochCheckpoint(job.path), *callbacks])
     resume_from = checkpoint if checkpoint.exists() else None
     _fit(trainer, module, data, resume_from)
     return stage_weights(job.path)
+
+
+def _require_devices(job: StageJob, found: int, checkpoint: Path) -> None:
+    """Which patches a device gets depends on how many there are."""
+    if found != job.devices:
+        raise InputError(
+            f"{checkpoint}: written by {found} device(s), this run has {job.devices}. Resume it with --devices {found}."
+        )
 
 
 def stage_weights(stage_path: Path) -> Weights:

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 from benchmarks.rows import Experiment, arguments, circumstances
+
 from voxseed.data.datasets import Dataset
 from voxseed.evaluation.metrics_file import read_metrics
 from voxseed.evaluation.statistics import summarise

@@ -13,12 +13,17 @@ from voxseed.files import atomic_path, read_json, write_json, write_text, writin
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     target = tmp_path / "volume.nii.gz"
     write_text(target, "old")
-    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
-        assert temporary.name.endswith(".nii.gz")
-        temporary.write_text("half")
-        raise RuntimeError
+    with pytest.raises(ZeroDivisionError), atomic_path(target) as temporary:
+        temporary.write_text(str(1 / 0))
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_the_temporary_file_keeps_the_suffixes_by_which_writers_choose_their_format(tmp_path):
+    with atomic_path(tmp_path / "volume.nii.gz") as temporary:
+        temporary.write_text("new")
+        assert temporary.name.endswith(".nii.gz")
+    assert (tmp_path / "volume.nii.gz").read_text() == "new"
 
 
 def test_json_reads_back(tmp_path):

@@ -58,7 +58,7 @@ def test_a_bad_record_is_a_sentence(folder, content, sentence):
 def test_a_folder_of_other_things_is_refused(tmp_path):
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(InputError, match=r"found 'thesis\.tex'.*--run"):
-        RunFolder(tmp_path).start(RECORD, {})
+        RunFolder(tmp_path).require_free()
 
 
 def test_other_data_are_refused(folder):

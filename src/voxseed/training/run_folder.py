@@ -88,7 +88,7 @@ class RunFolder:
         return self.record_path.exists()
 
     def require_free(self) -> None:
-        """Check that a run can be started here.
+        """Check that a run can be started in the folder, which is there.
 
         Raises:
             InputError: if the folder has files that are no run's.
@@ -159,14 +159,14 @@ class RunFolder:
             InputError: if another process trains in it, or it cannot be written to.
         """
         lock = FileLock(self.path / ".lock")
-        try:
-            with writing(self.path):
-                self.path.mkdir(parents=True, exist_ok=True)
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            try:
                 lock.acquire(timeout=0)
-        except Timeout:
-            raise InputError(
-                f"{self.path}: another process is training in this run. Wait for it or choose another --run."
-            ) from None
+            except Timeout:
+                raise InputError(
+                    f"{self.path}: another process is training in this run. Wait for it or choose another --run."
+                ) from None
         try:
             yield
         finally:

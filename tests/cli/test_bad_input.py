@@ -367,6 +367,7 @@ BAD_WORDS = [
     ("predict RUN DATA --out DATA/dataset.json", r"ball_0\.nii\.gz: cannot be written: .* write elsewhere"),
     ("evaluate EMPTY DATA --out NEW.csv", "empty: no label maps; expected files such as CASE.nii.gz"),
     ("evaluate NONE DATA --out NEW.csv", "none: expected a folder of label maps, found none"),
+    ("evaluate DATA/labelsTr DATA --out DATA/dataset.csv", r"dataset\.json: would be replaced.*Choose another name"),
     ("evaluate DATA/labelsTr DATA --out NEW.txt", "expected the name of a file that ends in .csv"),
     ("evaluate DATA/labelsTr DATA --out NEW.csv --tolerance-mm 0", "--tolerance-mm 0: expected a positive length"),
     ("evaluate DATA/labelsTr DATA --out NEW.csv --against NONE", "none: no such file. Write it with voxseed"),
@@ -480,6 +481,20 @@ def test_a_deleted_checkpoint_starts_its_stage_again_from_the_model_of_the_one_b
     assert voxseed("train", tiny_dataset, "--run", run, "--resume", *tiny[:4]).code == 0
     name = "model/weights.safetensors"
     assert (run / name).read_bytes() == (trained / name).read_bytes()
+
+
+def test_a_run_of_two_devices_is_resumed_with_two(voxseed, tiny_dataset, run, tiny):
+    path = unfinished(run)
+    torch.save({**torch.load(path, weights_only=True), "world_size": 2}, path)
+    answer = voxseed("train", tiny_dataset, "--run", run, "--resume", *tiny[:4])
+    require_refused(answer, r"last\.ckpt: written by 2 device\(s\), this run has 1\. Resume it with --devices 2")
+
+
+def test_damaged_metrics_of_a_stage_are_a_sentence(voxseed, tiny_dataset, run, tiny):
+    unfinished(run).unlink()
+    (run / "stages" / "02-scm" / "metrics.csv").write_text("epoch,step\none,two\n")
+    answer = voxseed("train", tiny_dataset, "--run", run, "--resume", *tiny[:4])
+    require_refused(answer, r"02-scm/metrics\.csv: expected numbers in columns .*Delete it")
 
 
 @pytest.mark.parametrize(

@@ -200,15 +200,24 @@ def test_debug_shows_where_an_error_is_from(tmp_path):
         main(["dataset", "check", str(tmp_path / "none"), "--debug"])
 
 
-def test_ctrl_c_ends_training_with_one_sentence_and_resuming_finishes_it(voxseed, tiny_dataset, tmp_path, tiny):
+def test_ctrl_c_elsewhere_is_one_word(voxseed, dataset, monkeypatch):
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("voxseed.data.checks.check_dataset", interrupt)
+    answer = voxseed("dataset", "check", dataset)
+    assert (answer.code, answer.out, answer.err) == (130, "", "voxseed: Interrupted.\n")
+
+
+@pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_ctrl_c_ends_training_with_one_sentence_and_resuming_finishes_it(
+    voxseed, tiny_dataset, tmp_path, tiny, devices
+):
     run = tmp_path / "run"
-    longer = ("--set", "training.iterations=30", "--set", "recipe.stages=1")
+    longer = ("--set", "training.iterations=20", "--set", "recipe.stages=1", "--devices", devices)
     words = [str(word) for word in ("train", tiny_dataset, "--run", run, *tiny, *longer)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "voxseed", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        [sys.executable, "-m", "voxseed", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     while process.poll() is None and not (run / "stages" / "01-stage-one" / "last.ckpt").exists():
         time.sleep(0.01)
@@ -216,9 +225,9 @@ def test_ctrl_c_ends_training_with_one_sentence_and_resuming_finishes_it(voxseed
     out, err = process.communicate(timeout=60)
     assert process.returncode == 3
     assert "Trained" not in out
-    assert err.strip().splitlines() == [
-        f"voxseed: Interrupted; everything up to the last finished epoch is kept. Go on with the same command and "
-        f"--run {run} --resume."
+    assert err.splitlines() == [
+        "voxseed: Interrupted; everything up to the last finished epoch is kept. "
+        f"Go on with the same command and --run {run} --resume."
     ]
     assert RunFolder(run).read().state == "running"
     assert voxseed(*words, "--resume").code == 0

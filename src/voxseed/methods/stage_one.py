@@ -49,7 +49,7 @@ class StageOneSettings(Settings):
     crf_weight: float = Field(0.1, ge=0, description="Alpha; 1.0 in the paper, with its sigma_x.")
     variance_weight: float = Field(0.3, ge=0, description="Beta; 0.1 in the paper.")
     ramp_fraction: float = Field(
-        0.4, ge=0, le=1, description="Share of the stage in which both weights grow; 0.1, of a longer one, in PA-Seg."
+        0.2, ge=0, le=1, description="Share of the stage in which both weights grow; 0.1, of a longer one, in PA-Seg."
     )
     crf: CRFSettings = CRFSettings()
     partial: PartialLossSettings = PartialLossSettings()

@@ -9,7 +9,7 @@ from voxseed.evaluation.compare import DEFAULT_TOLERANCE_MM, evaluate_pairs
 from voxseed.evaluation.comparison import Comparison, compare_rows, require_same_cases
 from voxseed.evaluation.metrics_file import read_metrics, write_metrics
 from voxseed.evaluation.pairing import Pairing, pair_files
-from voxseed.evaluation.record import EvaluationRecord, write_record
+from voxseed.evaluation.record import EvaluationRecord, read_record, record_path, write_record
 from voxseed.evaluation.statistics import ClassSummary, summarise
 from voxseed.evaluation.tables import comparison_table, summary_table
 
@@ -83,6 +83,7 @@ def evaluate(
     against = None if against is None else Path(against)
     if out.suffix != ".csv":
         raise InputError(f"--out {out}: expected the name of a file that ends in .csv, for example metrics.csv.")
+    _require_no_overwriting(out)
     pairing = pair_files(predictions, labels)
     others = [] if against is None else _comparable(against, pairing)
     rows = evaluate_pairs(pairing, tolerance_mm=tolerance_mm)
@@ -98,6 +99,17 @@ def evaluate(
         unlabelled=pairing.unlabelled,
         unpredicted=pairing.unpredicted,
     )
+
+
+def _require_no_overwriting(out: Path) -> None:
+    """Check that what lies where metrics.json goes is an earlier one, and not, say, a dataset.json."""
+    try:
+        read_record(out)
+    except InputError:
+        raise InputError(
+            f"{record_path(out)}: would be replaced, but is no record of an evaluation. "
+            f"Choose another name than {out.name} with --out, or remove it."
+        ) from None
 
 
 def _comparable(against: Path, pairing: Pairing) -> list[CaseMetrics]:

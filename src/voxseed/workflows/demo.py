@@ -20,9 +20,10 @@ _TRAIN_CASES, _UNSEEN_CASES = 24, 8
 _SET = "points"
 SETTINGS = (
     "networks.primary.width=8",
-    "networks.auxiliary.width=8",
-    "training.iterations=900",
-    "training.epoch_length=150",
+    "networks.auxiliary.architecture=residual-unet",
+    "networks.auxiliary.width=16",
+    "training.iterations=1000",
+    "training.epoch_length=200",
     "training.patch_shape=[48, 48, 32]",
 )
 """Small enough for five minutes on two cores."""

@@ -19,10 +19,11 @@ from voxseed.workflows.train import train
 _TRAIN_CASES, _UNSEEN_CASES = 24, 8
 _SET = "points"
 SETTINGS = (
-    "networks.primary.width=8",
-    "networks.auxiliary.architecture=residual-unet",
-    "networks.auxiliary.width=16",
-    "training.iterations=1000",
+    "networks.primary.architecture=residual-unet",
+    "networks.primary.width=16",
+    "networks.auxiliary.architecture=unet3d",
+    "networks.auxiliary.width=8",
+    "training.iterations=1200",
     "training.epoch_length=200",
     "training.patch_shape=[48, 48, 32]",
 )

@@ -12,6 +12,7 @@ import pytest
 
 from voxseed.data.datasets import Dataset
 from voxseed.data.volumes import read_volume, write_volume
+from voxseed.errors import InterruptedRunError
 from voxseed.training.run_folder import RunFolder
 
 
@@ -207,6 +208,17 @@ def test_ctrl_c_elsewhere_is_one_word(voxseed, dataset, monkeypatch):
     monkeypatch.setattr("voxseed.data.checks.check_dataset", interrupt)
     answer = voxseed("dataset", "check", dataset)
     assert (answer.code, answer.out, answer.err) == (130, "", "voxseed: Interrupted.\n")
+
+
+def test_ctrl_c_in_the_demo_says_how_to_go_on_with_it(voxseed, tmp_path, monkeypatch):
+    def interrupt(*_: object, **__: object) -> None:
+        raise InterruptedRunError("Go on with --run.")
+
+    monkeypatch.setattr("voxseed.workflows.demo.train", interrupt)
+    monkeypatch.setattr("voxseed.workflows.demo._dataset", lambda out, seed, say: out)
+    answer = voxseed("demo", "--out", tmp_path)
+    assert answer.code == 3
+    assert answer.err.endswith("is kept. Go on with the same command.\n")
 
 
 @pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.slow)])

@@ -1,16 +1,15 @@
 """The demo: from seven points per phantom to measured segmentations of unseen ones."""
 
-import os
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from voxseed.data.datasets import Dataset
 from voxseed.data.phantoms import make_dataset
-from voxseed.errors import InputError
+from voxseed.errors import InputError, InterruptedRunError
 from voxseed.evaluation.statistics import ClassSummary
 from voxseed.workflows.evaluate import evaluate
+from voxseed.workflows.new_folder import new_folder
 from voxseed.workflows.predict import predict
 from voxseed.workflows.report import report
 from voxseed.workflows.simulate import simulate
@@ -65,23 +64,29 @@ def demo(
         The lines of the table.
 
     Raises:
-        InputError: if the folder was made with another seed.
+        InputError: if the folder was made with another seed, or cannot be written to.
+        InterruptedRunError: on Ctrl-C while training.
     """
     out = Path(out)
     dataset = _dataset(out, seed, say)
     run = out / "run"
 
     def trained(method: str, annotations: str | None, folder: Path) -> None:
-        train(
-            dataset,
-            annotations=annotations,
-            method=method,
-            run=folder,
-            overrides=(*SETTINGS, f"training.seed={seed}"),
-            resume=True,
-            device=device,
-            cache=out / "cache",
-        )
+        try:
+            train(
+                dataset,
+                annotations=annotations,
+                method=method,
+                run=folder,
+                overrides=(*SETTINGS, f"training.seed={seed}"),
+                resume=True,
+                device=device,
+                cache=out / "cache",
+            )
+        except InterruptedRunError:
+            raise InterruptedRunError(
+                "Interrupted; everything up to the last finished epoch is kept. Go on with the same command."
+            ) from None
 
     def measured(name: str, model: Path, folder: Path) -> Row:
         predict(model, [dataset / "imagesTs"], folder / "predictions", device=device)
@@ -106,14 +111,13 @@ def demo(
 
 
 def _dataset(out: Path, seed: int, say: Callable[[str], None]) -> Path:
-    """The phantoms with their points; made beside their place and then moved there, so that they are whole."""
+    """The phantoms with their points."""
     path = out / "dataset"
     if not path.exists():
         say(f"Making {_TRAIN_CASES} phantoms to train on and {_UNSEEN_CASES} unseen ones: {path}")
-        unfinished = out / f".dataset.{secrets.token_hex(4)}"
-        make_dataset(unfinished, kind="head", train=_TRAIN_CASES, test=_UNSEEN_CASES, seed=seed)
-        simulate(unfinished, "points", set_name=_SET, seed=seed)
-        os.replace(unfinished, path)
+        with new_folder(path, out, "Choose another folder with --out.") as unfinished:
+            make_dataset(unfinished, kind="head", train=_TRAIN_CASES, test=_UNSEEN_CASES, seed=seed)
+            simulate(unfinished, "points", set_name=_SET, seed=seed)
     found = Dataset.open(path).annotations(_SET).seed
     if found != seed:
         raise InputError(f"{out}: this demo was made with seed {found}, not {seed}. Choose another folder with --out.")

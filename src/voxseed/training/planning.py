@@ -265,11 +265,6 @@ def _workers(settings: RunSettings, device: str) -> int:
     return min(available_cores(), _MOST_WORKERS) if device == "cuda" else 0
 
 
-def _rounded_up(size: int, divisor: int) -> int:
-    """The next multiple; at least two of them, because a single voxel at a bottleneck could not be normalised."""
-    return max(-(-size // divisor), 2 if divisor > 1 else 1) * divisor
-
-
 def _duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"

@@ -88,6 +88,12 @@ def test_cases(dataset: Path) -> tuple[str, ...]:
     return data.splits().test_cases(data.cases) or data.test_cases
 
 
+def training_and_validation_cases(data: Dataset) -> tuple[str, ...]:
+    """Cases that settings may be chosen on."""
+    splits = data.splits()
+    return (*splits.train_cases(data.cases), *splits.val_cases(data.cases))
+
+
 def markdown_table(rows: Sequence[Measured], reference: Measured, baseline: Measured) -> str:
     """One line per row and class: Dice, ASSD, HD95 with bootstrap intervals over cases, and p against a baseline.
 

@@ -9,7 +9,7 @@ is done is not done again. Test cases are never touched.
 import json
 from pathlib import Path
 
-from benchmarks.rows import Experiment, arguments, circumstances
+from benchmarks.rows import Experiment, arguments, circumstances, training_and_validation_cases
 
 from voxseed.data.datasets import Dataset
 from voxseed.evaluation.metrics_file import read_metrics
@@ -55,8 +55,7 @@ def main() -> None:
 def without_test_cases(source: Path, folder: Path) -> tuple[Path, tuple[str, ...]]:
     """A dataset of links to another, whose only fold divides the cases that are not for testing."""
     data = Dataset.open(source)
-    splits = data.splits()
-    cases = (*splits.train_cases(data.cases), *splits.val_cases(data.cases))
+    cases = training_and_validation_cases(data)
     trained = round(len(cases) * _TRAINED_SHARE)
     if not folder.exists():
         folder.mkdir(parents=True)

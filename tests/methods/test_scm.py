@@ -41,7 +41,8 @@ def _moved(method: SelfAndCrossMonitoring) -> None:
 
 
 def test_terms_equal_the_equations_written_out():
-    method, batch = _method(cross_weight=0.25, temperature=4.0), _batch()
+    method, batch = _method(cross_weight=0.25, temperature=4.0, keep_annotated=False), _batch()
+    batch.target[..., 1, 1, 1] = 1  # does not matter
     _moved(method)
     terms = method.losses(batch, Progress(0, 0, 0.0))
     valid = batch.valid[0, 0]
@@ -56,6 +57,25 @@ def test_terms_equal_the_equations_written_out():
         divergence = (soft_teacher * (soft_teacher / soft_student).log()).sum(dim=0).mean()
         torch.testing.assert_close(terms[name]["self"], 0.75 * (cross_entropy + dice) / 2)
         torch.testing.assert_close(terms[name]["cross"], 0.25 * 16 * divergence)
+
+
+def test_supervised_voxels_keep_their_target_and_are_not_distilled():
+    method, batch = _method(cross_weight=0.25, temperature=4.0), _batch()
+    _moved(method)
+    batch.target[..., 1, 1, 1] = 1
+    batch.target[..., 2, 1, 1] = 0
+    known, valid = batch.target[0, 0] != 255, batch.valid[0, 0]
+    terms = method.losses(batch, Progress(0, 0, 0.0))
+    student = method.networks["primary"](batch.image)[0]
+    own, others = (method.teachers[name](batch.image)[0] for name in ("primary", "auxiliary"))
+    hard = torch.where(known, batch.target[0, 0], own.argmax(dim=0))[valid]
+    probability, truth = student.softmax(dim=0)[1][valid], (hard == 1).float()
+    dice = 1 - 2 * (probability * truth).sum() / (probability.square().sum() + truth.sum())
+    cross_entropy = F.cross_entropy(student[:, valid].T, hard)
+    soft_teacher, soft_student = ((each[:, valid & ~known] / 4).softmax(dim=0) for each in (others, student))
+    divergence = (soft_teacher * (soft_teacher / soft_student).log()).sum(dim=0).mean()
+    torch.testing.assert_close(terms["primary"]["self"], 0.75 * (cross_entropy + dice) / 2)
+    torch.testing.assert_close(terms["primary"]["cross"], 0.25 * 16 * divergence)
 
 
 def test_gradients_reach_students_alone():

@@ -25,11 +25,18 @@ class SCMSettings(Settings):
     temperature: float = Field(4.0, gt=0, description="T of the soft labels.")
     squared_temperature: bool = Field(True, description="Multiply the distillation by T squared.")
     refreshes: int = Field(5, ge=1, description="The teachers are new copies at the start and after each such part.")
+    keep_annotated: bool = Field(
+        True, description="Supervised voxels keep their target; in the paper the teachers replace it."
+    )
 
 
 @register_method("scm")
 class SelfAndCrossMonitoring(Method):
-    """Of each network: lambda KL(other's teacher || student) + (1 - lambda) (CE + Dice)(student, own teacher) / 2."""
+    """Of each network: lambda KL(other's teacher || student) + (1 - lambda) (CE + Dice)(student, own teacher) / 2.
+
+    With `keep_annotated` the hard labels are the supervision itself where there is one, and the soft ones are not
+    asked there: what a teacher got wrong about an annotated voxel is not taught again.
+    """
 
     needs = SupervisionKind.PARTIAL
     members = ("primary", "auxiliary")
@@ -50,12 +57,14 @@ class SelfAndCrossMonitoring(Method):
         with torch.no_grad():
             taught = {name: teacher(batch.image) for name, teacher in self.teachers.items()}
         share = self.settings.cross_weight
+        known = (batch.target != IGNORE) & self.settings.keep_annotated
         terms: Terms = {}
         for name, network in self.networks.items():
             logits = network(batch.image)
+            label = torch.where(known, batch.target, pseudo_label(taught[name], batch.valid))
             terms[name] = {
-                "self": (1 - share) * self._self_loss(logits, pseudo_label(taught[name], batch.valid)),
-                "cross": share * self._cross_loss(logits, taught[_other(name, taught)], batch.valid),
+                "self": (1 - share) * self._self_loss(logits, label),
+                "cross": share * self._cross_loss(logits, taught[_other(name, taught)], batch.valid & ~known),
             }
         return terms
 

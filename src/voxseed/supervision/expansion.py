@@ -10,6 +10,7 @@ from typing import Final, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
+from scipy.ndimage import gaussian_filter
 
 from voxseed.settings import Settings
 from voxseed.supervision.boxes import VoxelBox
@@ -42,6 +43,12 @@ class ExpansionSettings(Settings):
     )
     combine: Literal["sum", "quadrature"] = Field(
         "quadrature", description="how length and intensity change of a step are put together"
+    )
+    smoothing: float = Field(
+        0.1,
+        ge=0,
+        description="standard deviation of a Gaussian that the image is smoothed with before growing, "
+        "as a share of the unit of length, which is a tenth of the box's diagonal",
     )
 
     @model_validator(mode="after")
@@ -131,18 +138,37 @@ def _distance_in(
     image: FloatArray, valid: BoolArray, spacing_mm: Spacing, settings: ExpansionSettings
 ) -> Callable[..., NDArray[np.float32]]:
     """Geodesic distance in units that depend neither on scanner nor object size; Euclidean in a constant image."""
+    length_scale_mm = float(np.linalg.norm(np.array(valid.shape) * spacing_mm)) / _LENGTH_SCALES_PER_DIAGONAL
+    image = smoothed(image, valid, settings.smoothing * length_scale_mm / np.array(spacing_mm))
     scales = intensity_scales(image, valid)
-    diagonal_mm = float(np.linalg.norm(np.array(valid.shape) * spacing_mm))
     return partial(
         geodesic_distance,
         image=image,
         valid=valid,
         spacing_mm=spacing_mm,
         gradient_weight=settings.gradient_weight if np.isfinite(scales).any() else 0.0,
-        length_scale_mm=diagonal_mm / _LENGTH_SCALES_PER_DIAGONAL,
+        length_scale_mm=length_scale_mm,
         intensity_scale=scales,
         combine=settings.combine,
     )
+
+
+def smoothed(image: FloatArray, valid: BoolArray, sigma_voxels: FloatArray) -> FloatArray:
+    """Gaussian mean over valid voxels: noise would make every path long, and walls no longer than others.
+
+    Args:
+        image: (M, I, J, K).
+        valid: (I, J, K); what lies elsewhere has no weight.
+        sigma_voxels: (3,) standard deviation along each axis; 0 returns the image as it is.
+    """
+    if not sigma_voxels.any():
+        return image
+    weight = gaussian_filter(valid.astype(np.float32), sigma_voxels, mode="nearest")
+    means = [
+        gaussian_filter(np.where(valid, channel, 0).astype(np.float32), sigma_voxels, mode="nearest")
+        for channel in image
+    ]
+    return np.stack(means) / np.maximum(weight, np.finfo(np.float32).tiny)
 
 
 def _share_of_largest(distance: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ class Preset:
 
 
 _PAPER: dict[str, Any] = {
-    "expansion": {"growth": "one-sided", "epsilon": 0.2, "gradient_weight": 1.0, "combine": "sum"},
+    "expansion": {"growth": "one-sided", "epsilon": 0.2, "gradient_weight": 1.0, "combine": "sum", "smoothing": 0.0},
     "networks": {
         "primary": {"architecture": "unet3d", "width": 16},
         "auxiliary": {"architecture": "attention-unet", "width": 16},
@@ -30,6 +30,7 @@ _PAPER: dict[str, Any] = {
     },
     "training": {"batch_size": 1, "foreground_share": 0.0},
     "augmentation": {"flip_axes": [0, 1, 2], "intensity_scale": 0.0, "intensity_shift": 0.0},
+    "scm": {"keep_annotated": False},
     "stage_one": {
         "crf_weight": 1.0,
         "variance_weight": 0.1,

@@ -1,4 +1,4 @@
-"""Settings tried on training and validation cases alone: trained on two thirds of them, looked at on the others.
+"""Settings tried on training and validation cases alone: trained on some of them, looked at on the others.
 
     python -m benchmarks.settings_search --data DIR --out OUT --rows rows.txt
 
@@ -17,16 +17,15 @@ from voxseed.evaluation.statistics import summarise
 from voxseed.files import write_text
 from voxseed.workflows.simulate import simulate
 
-_TRAINED_SHARE = 2 / 3
-
 
 def main() -> None:
     """Train and measure every row, write OUT/table.md after each."""
     parser = arguments(__doc__.splitlines()[0])
     parser.add_argument("--rows", type=Path, required=True)
     parser.add_argument("--inside-points", type=int, default=1)
+    parser.add_argument("--trained-share", type=float, default=2 / 3, help="of the cases; the others are looked at")
     chosen = parser.parse_args()
-    dataset, looked_at = without_test_cases(chosen.data, chosen.out / "dataset")
+    dataset, looked_at = without_test_cases(chosen.data, chosen.trained_share, chosen.out / "dataset")
     points = chosen.out / f"points-{chosen.inside_points}"
     if not points.exists():
         simulate(chosen.data, "points", out=points, seed=0, inside_points=chosen.inside_points)
@@ -52,11 +51,11 @@ def main() -> None:
         write_text(chosen.out / "table.md", "\n".join(lines) + f"\n\n{circumstances(settings, chosen.seed)}\n")
 
 
-def without_test_cases(source: Path, folder: Path) -> tuple[Path, tuple[str, ...]]:
+def without_test_cases(source: Path, trained_share: float, folder: Path) -> tuple[Path, tuple[str, ...]]:
     """A dataset of links to another, whose only fold divides the cases that are not for testing."""
     data = Dataset.open(source)
     cases = training_and_validation_cases(data)
-    trained = round(len(cases) * _TRAINED_SHARE)
+    trained = round(len(cases) * trained_share)
     if not folder.exists():
         folder.mkdir(parents=True)
         for name in ("imagesTr", "labelsTr", "dataset.json"):

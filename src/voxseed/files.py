@@ -90,6 +90,18 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: expected a JSON file, but {error}. Correct it, or restore a copy.") from None
 
 
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    Raises:
+        InputError: if it does not, or as for `read_json`.
+    """
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: expected a JSON object, found {type(found).__name__}. Restore a copy.")
+    return found
+
+
 def _is_about(error: OSError, target: Path) -> bool:
     """Whether an error names the target, something in it, a neighbour or a parent of it, or nothing at all."""
     paths = [Path(name) for name in (error.filename, error.filename2) if isinstance(name, str | os.PathLike)]

@@ -1,5 +1,6 @@
 """What the commands print: tables, sentences, progress."""
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from typing import Any
@@ -38,12 +39,24 @@ def _is_number(cell: str) -> bool:
 
 @contextmanager
 def shown(progress: bool) -> Iterator[None]:
-    """Show progress bars while commands run, on terminals only."""
-    if not progress:
-        yield
-        return
-    with shown_by(_bar):
-        yield
+    """Show warnings while commands run, and progress bars, these on terminals only."""
+    log, handler = logging.getLogger("voxseed"), _Warnings(logging.WARNING)
+    log.addHandler(handler)
+    try:
+        if progress:
+            with shown_by(_bar):
+                yield
+        else:
+            yield
+    finally:
+        log.removeHandler(handler)
+
+
+class _Warnings(logging.Handler):
+    """Prints what is logged as a sentence on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print_error(record.getMessage())
 
 
 def _bar(items: Iterable[Any], description: str, total: int | None) -> Iterator[Any]:

@@ -24,7 +24,7 @@ from filelock import FileLock
 from voxseed.errors import InputError
 from voxseed.types import Shape3
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Cases of another version are not seen: raise it whenever preprocessing or the layout of the files changes."""
 
 CaseContent = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]

@@ -1,7 +1,7 @@
 """Stage one of PA-Seg: partial supervision and contextual regularisation of unannotated voxels."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ class CRFSettings(Settings):
 
     radius_voxels: tuple[int, int, int] = Field((5, 5, 5), description="Of the window, on the working grid.")
     sigma_r_voxels: float = Field(6.0, gt=0, description="Of the distance between two voxels, on the working grid.")
-    sigma_x: float | Literal["noise"] = Field(
+    sigma_x: Annotated[float, Field(gt=0)] | Literal["noise"] = Field(
         0.3, description="Of the intensity difference; noise: noise_factor times the case's own; 0.1 in the paper."
     )
     noise_factor: float = Field(

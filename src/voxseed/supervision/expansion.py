@@ -33,10 +33,10 @@ class ExpansionSettings(Settings):
         0.2, gt=0, le=1, description="one-sided: foreground is nearer than this share of the box's largest distance"
     )
     foreground_threshold: float = Field(
-        0.5, gt=0, lt=1, description="two-sided: foreground below this share of inside distance in inside + outside"
+        0.55, gt=0, lt=1, description="two-sided: foreground below this share of inside distance in inside + outside"
     )
     background_threshold: float = Field(
-        0.85, gt=0, lt=1, description="two-sided: background above this share of inside distance in inside + outside"
+        0.75, gt=0, lt=1, description="two-sided: background above this share of inside distance in inside + outside"
     )
     gradient_weight: float = Field(
         0.8, ge=0, le=1, description="lambda: 1 counts intensity changes along the path alone, 0 its length alone"

@@ -34,6 +34,7 @@ class TrainingCase:
         seeds: per annotated foreground class, (N, 3) voxels of that class, at most 1000, evenly drawn.
         absent: class indices that do not occur in the case.
         noise: median intensity step between neighbours inside the foreground seeds; NaN where unknown.
+        has_background: whether any voxel is known to be background.
     """
 
     name: str
@@ -42,6 +43,7 @@ class TrainingCase:
     seeds: tuple[np.ndarray, ...]
     absent: frozenset[int]
     noise: float
+    has_background: bool
 
     @property
     def shape(self) -> Shape3:
@@ -93,6 +95,7 @@ class CaseSource:
             tuple(np.array(seeds).reshape(-1, 3) for seeds in supervision.meta["seeds"]),
             frozenset(supervision.meta["absent"]),
             float("nan") if supervision.meta["noise"] is None else supervision.meta["noise"],
+            supervision.meta["has_background"],
         )
 
     def _supervision(self, case: str) -> Supervision:
@@ -142,6 +145,7 @@ class CaseSource:
             "seeds": [_drawn(np.argwhere(target == index)) for index in np.unique(target[foreground])],
             "absent": sorted(supervision.absent),
             "noise": None if np.isnan(noise) else noise,
+            "has_background": bool((target == BACKGROUND).any()),
         }
         return {"target": target}, meta
 

@@ -205,11 +205,17 @@ def plan_stages(recipe: Recipe, settings: RunSettings, device: str) -> tuple[Pla
     """Stages with their lengths.
 
     Raises:
-        InputError: if a stage has no share.
+        InputError: if a stage has no share, or there are fewer stages than are asked for.
     """
     wanted = settings.training.iterations
     base = ITERATIONS[device] if wanted == "auto" else wanted
-    stages = recipe.stages[: settings.recipe.stages]
+    asked = settings.recipe.stages
+    if asked is not None and asked > len(recipe.stages):
+        raise InputError(
+            f"recipe.stages = {asked}: {recipe.name} has {len(recipe.stages)}, "
+            f"{', '.join(stage.method for stage in recipe.stages)}. Give a smaller number, or leave it out."
+        )
+    stages = recipe.stages[:asked]
     shares = settings.recipe.stage_shares or tuple(stage.share for stage in recipe.stages)
     if len(shares) < len(stages):
         raise InputError(

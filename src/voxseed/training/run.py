@@ -62,7 +62,19 @@ def execute(job: Job, resume: bool, on_plan: Callable[[Plan], None] | None = Non
         with _logged_to(job.folder.log_path):
             for row in plan.rows():
                 _log.info("%s: %s", *row)
+            _warn_of_missing_background(cases)
             _run_stages(job, plan, cases)
+
+
+def _warn_of_missing_background(cases: list[TrainingCase]) -> None:
+    without = [case.name for case in cases if not case.has_background]
+    if without:
+        _log.warning(
+            "Case %s%s: no voxel is annotated as background; what is not the object is hard to learn. "
+            "Paint some background.",
+            without[0],
+            f" and {len(without) - 1} more" if len(without) > 1 else "",
+        )
 
 
 def _require_starts(job: Job) -> None:

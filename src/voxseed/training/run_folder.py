@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from voxseed.errors import InputError
-from voxseed.files import read_json, write_json, writing
+from voxseed.files import read_json, read_json_object, write_json, writing
 
 FORMAT_VERSION = 1
 RUNNING, COMPLETE = "running", "complete"
@@ -132,7 +132,7 @@ class RunFolder:
         Raises:
             InputError: if images, annotations or their preprocessing have changed.
         """
-        found = read_json(self.provenance_path).get("dataset_fingerprint")
+        found = read_json_object(self.provenance_path).get("dataset_fingerprint")
         if found != fingerprint:
             raise InputError(
                 f"{self.path}: the images or annotations are not those that the run began on. "

@@ -1,4 +1,6 @@
-"""Which cases of an annotation set there is an image to train on for."""
+"""Which cases of an annotation set there is an image to train on for, and whether they teach every class."""
+
+from collections.abc import Sequence
 
 from voxseed.data.annotation_sets import AnnotationSet
 from voxseed.data.datasets import Dataset
@@ -18,3 +20,45 @@ def annotated_cases(data: Dataset, annotation_set: AnnotationSet) -> tuple[str, 
             "Add the image, or rename or remove the annotation."
         )
     return tuple(case for case in annotation_set.cases if case in data.cases)
+
+
+def require_every_class(data: Dataset, annotation_set: AnnotationSet | None, cases: Sequence[str]) -> None:
+    """Check that each class can be learned from some case; reads no more cases than it takes to see that.
+
+    A box says where an object is not, so boxes alone teach no class.
+
+    Args:
+        annotation_set: to learn from; None for dense labels.
+        cases: to train on.
+
+    Raises:
+        InputError: if a class has no point and no voxel in any of them.
+    """
+    missing = set(data.labels.foreground)
+    for case in cases:
+        missing -= _labelled(data, case) if annotation_set is None else _marked(annotation_set, case)
+        if not missing:
+            return
+    name = next(name for name in data.labels.foreground if name in missing)
+    where, what = (
+        (data.root / "labelsTr", "no voxel")
+        if annotation_set is None
+        else (annotation_set.path, "no point and no painted voxel")
+    )
+    raise InputError(
+        f"{where}: the class {name!r} has {what} in the {len(cases)} cases to train on. "
+        "Annotate it in one of them, or remove it from dataset.json."
+    )
+
+
+def _labelled(data: Dataset, case: str) -> set[str]:
+    """Classes in a dense label."""
+    label = data.read_label(case)
+    return set() if label is None else data.labels.classes_in(label.array)
+
+
+def _marked(annotation_set: AnnotationSet, case: str) -> set[str]:
+    """Classes of which an annotation marks a voxel."""
+    annotation = annotation_set.read(case)
+    painted = set() if annotation.painted is None else annotation_set.labels.classes_in(annotation.painted.array)
+    return painted | {points.class_name for points in annotation.points}

@@ -25,7 +25,7 @@ from voxseed.progress import track
 from voxseed.supervision.build import build_supervision
 from voxseed.supervision.expansion import ExpansionSettings
 from voxseed.supervision.quality import ClassQuality, annotated_share, precision_and_recall
-from voxseed.workflows.annotated_cases import annotated_cases
+from voxseed.workflows.annotated_cases import annotated_cases, require_every_class
 from voxseed.workflows.new_folder import new_folder
 
 CSV_NAME = "expansion.csv"
@@ -99,8 +99,8 @@ def expand(
         out: the new folder; must not exist, or be empty.
 
     Raises:
-        InputError: if an annotation or image cannot be used, no case to train on is annotated, or `out` cannot be
-            written to. Nothing is left half-written.
+        InputError: if an annotation or image cannot be used, no case to train on or a class is not annotated, or
+            `out` cannot be written to. Nothing is left half-written.
     """
     data, out = Dataset.open(dataset), Path(out)
     annotation_set = data.annotations(annotations)
@@ -109,6 +109,7 @@ def expand(
     cases = tuple(case for case in annotated_cases(data, annotation_set) if case not in test)
     if not cases:
         raise InputError(f"{annotation_set.path}: no case of {data.root} to train on is annotated. Annotate some.")
+    require_every_class(data, annotation_set, cases)
     with new_folder(out, out.parent, "Choose another place with --out.") as folder:
         work = _Expansion(data, annotation_set, settings, folder)
         with ThreadPoolExecutor(os.cpu_count()) as executor:  # the geodesic distance releases the GIL

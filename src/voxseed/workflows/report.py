@@ -21,7 +21,7 @@ from voxseed.evaluation.record import EvaluationRecord, read_record
 from voxseed.evaluation.report import KeyNumber, Picture, ReportContent, render_report
 from voxseed.evaluation.statistics import ClassSummary, mean_over_classes, summarise
 from voxseed.evaluation.tables import TITLES, case_table, comparison_table, summary_table
-from voxseed.files import read_json, write_text
+from voxseed.files import read_json_object, write_text
 from voxseed.training.run_folder import RunFolder
 
 METRICS_NAME = "metrics.csv"
@@ -97,7 +97,7 @@ def _with_run(content: ReportContent, folder: RunFolder) -> ReportContent:
         ),
         curves=curves,
         settings=folder.settings_path.read_text(encoding="utf-8") if folder.settings_path.exists() else "",
-        provenance=tuple(_flat(read_json(folder.provenance_path))) if folder.provenance_path.exists() else (),
+        provenance=tuple(_flat(read_json_object(folder.provenance_path))) if folder.provenance_path.exists() else (),
     )
 
 

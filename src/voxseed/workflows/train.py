@@ -18,7 +18,7 @@ from voxseed.training.run import execute
 from voxseed.training.run_folder import RunFolder
 from voxseed.training.settings import RunSettings, load_run_settings, read_run_settings
 from voxseed.training.starts import read_starts
-from voxseed.workflows.annotated_cases import annotated_cases
+from voxseed.workflows.annotated_cases import annotated_cases, require_every_class
 
 CACHE_VARIABLE = "VOXSEED_CACHE"
 
@@ -70,7 +70,7 @@ def train(
     recipe = get_recipe(_recipe_of(data, annotation_set) if wanted == "auto" else wanted)
     settings = settings.model_copy(update={"recipe": settings.recipe.model_copy(update={"name": recipe.name})})
     train_cases = _train_cases(data, annotation_set, recipe, fold)
-    _require_every_class(data, annotation_set, train_cases)
+    require_every_class(data, annotation_set, train_cases)
     folder = RunFolder(Path(run) if run else Path("runs") / f"{data.root.resolve().name}-{recipe.name}")
     torch_device = resolve_device(device)
     precision = settings.training.precision
@@ -143,41 +143,6 @@ def _train_cases(data: Dataset, annotation_set: AnnotationSet | None, recipe: Re
             "Annotate cases of the fold, or correct splits.json."
         )
     return cases
-
-
-def _require_every_class(data: Dataset, annotation_set: AnnotationSet | None, cases: Sequence[str]) -> None:
-    """Check that each class can be learned from some case; reads no more cases than it takes to see that.
-
-    A box says where an object is not, so boxes alone teach no class.
-    """
-    missing = set(data.labels.foreground)
-    for case in cases:
-        missing -= _labelled(data, case) if annotation_set is None else _marked(annotation_set, case)
-        if not missing:
-            return
-    name = next(name for name in data.labels.foreground if name in missing)
-    where, what = (
-        (data.root / "labelsTr", "no voxel")
-        if annotation_set is None
-        else (annotation_set.path, "no point and no painted voxel")
-    )
-    raise InputError(
-        f"{where}: the class {name!r} has {what} in the {len(cases)} cases to train on. "
-        "Annotate it in one of them, or remove it from dataset.json."
-    )
-
-
-def _labelled(data: Dataset, case: str) -> set[str]:
-    """Classes in a dense label."""
-    label = data.read_label(case)
-    return set() if label is None else data.labels.classes_in(label.array)
-
-
-def _marked(annotation_set: AnnotationSet, case: str) -> set[str]:
-    """Classes of which an annotation marks a voxel."""
-    annotation = annotation_set.read(case)
-    painted = set() if annotation.painted is None else annotation_set.labels.classes_in(annotation.painted.array)
-    return painted | {points.class_name for points in annotation.points}
 
 
 def _val_cases(data: Dataset, settings: RunSettings, fold: int) -> tuple[str, ...]:

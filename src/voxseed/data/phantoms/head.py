@@ -2,8 +2,8 @@
 
 Its parameters were chosen by looking at it and by two measures that involve no training, and before any method was run
 on it: the best intensity threshold inside the box of the seven points, and the geodesic expansion from the inside point
-at its best ε, both stay clearly below 0.75 Dice (tests/data/test_phantoms.py), while a Gaussian filter of one voxel
-shows the lesion to the eye. What tells it from its look-alikes is thickness and a fine mottle, not brightness.
+at its best ε, both stay below 0.75 Dice (tests/data/test_phantoms.py), while a Gaussian filter of one voxel shows the
+lesion to the eye. What tells it from its look-alikes is thickness and a fine mottle, not brightness.
 """
 
 import numpy as np

@@ -1,6 +1,8 @@
 """The multi-view CRF against a double sum over all pairs, written as in the paper."""
 
+import importlib
 import math
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -83,6 +85,38 @@ def test_backends_equal_the_double_sum(backend, dtype, window):
     np.testing.assert_allclose(message.numpy(), expected[0], rtol=1e-5, atol=1e-30)
     np.testing.assert_allclose(energy.numpy(), expected[1], rtol=1e-5)
     np.testing.assert_allclose(weight.numpy(), expected[2], rtol=1e-5)
+
+
+@pytest.fixture
+def triton_kernel() -> ModuleType:
+    """The CUDA backend; where there is no CUDA device it runs in Triton's interpreter."""
+    pytest.importorskip("triton", reason="Triton comes with PyTorch for CUDA, on Linux.")
+    return importlib.import_module("voxseed.losses.crf_triton")
+
+
+TRITON_DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+def test_the_cuda_kernel_equals_the_double_sum(triton_kernel, window):
+    logits, image, valid = example(torch.float32)
+    probabilities, sigma_x = logits.softmax(dim=1), torch.tensor([0.2, 0.7])
+    arguments = (tensor.to(TRITON_DEVICE) for tensor in (probabilities, image, valid, sigma_x))
+    found = triton_kernel.pairwise_messages(*arguments, window_offsets(window))
+    for ours, expected in zip(found, reference(probabilities, image, valid, [0.2, 0.7], window), strict=True):
+        np.testing.assert_allclose(ours.cpu().numpy(), expected, rtol=1e-5, atol=1e-30)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 9), (7, 2, 1), (3, 20, 10)], ids=str)
+@pytest.mark.parametrize("classes", [1, 2, 5])
+def test_the_cuda_kernel_takes_odd_shapes_and_any_number_of_classes(triton_kernel, shape, classes):
+    """More voxels than a block holds, axes of one voxel, classes that are no power of two."""
+    logits, image, valid = example(torch.float32, shape, classes)
+    offsets = window_offsets(Window(radius=(2, 2, 2)))
+    arguments = [logits.softmax(dim=1), image[:, :1], valid, torch.tensor([0.2, 0.4])]
+    found = triton_kernel.pairwise_messages(*(tensor.to(TRITON_DEVICE) for tensor in arguments), offsets)
+    for ours, plain in zip(found, crf_torch.pairwise_messages(*arguments, offsets), strict=True):
+        torch.testing.assert_close(ours.cpu(), plain, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 9), (13, 2, 1), (3, 40, 30)], ids=str)

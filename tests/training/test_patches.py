@@ -4,8 +4,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+import torch
 
-from voxseed.training.patches import EpochSampler, PatchDataset, PatchSettings, augmented, choose_start
+from voxseed.training.patches import (
+    EpochSampler,
+    PatchDataset,
+    PatchSettings,
+    augmented,
+    choose_start,
+    resized,
+    zoomed_shape,
+)
 from voxseed.training.settings import AugmentationSettings
 
 
@@ -77,6 +86,32 @@ def test_a_patch_larger_than_the_case_is_centred_on_it():
     case = FakeCase(shape=(2, 10, 7), seeds=(np.array([[1, 5, 3]]),))
     start = choose_start(case, _settings(shape=(6, 4, 8)), np.random.default_rng(0))
     assert (start[0], start[2]) == (-2, -1)
+
+
+def test_a_zoomed_patch_is_read_from_more_or_fewer_voxels():
+    rng = np.random.default_rng(0)
+    shapes = [zoomed_shape((40, 20, 10), 0.25, rng) for _ in range(200)]
+    assert min(shapes) == (32, 16, 8)
+    assert max(shapes) == (50, 25, 12)
+    assert zoomed_shape((40, 20, 10), 0.0, rng) == (40, 20, 10)
+
+
+def test_resizing_keeps_a_ramp_and_repeats_labels():
+    ramp = np.broadcast_to(np.arange(4, dtype=np.float32)[:, None, None], (1, 4, 2, 2)).copy()
+    # Centres of 8 voxels in the place of 4: at -0.25, 0.25, 0.75, ...; held at the ends.
+    expected = [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3]
+    np.testing.assert_allclose(resized(ramp, (8, 2, 2), "trilinear")[0, :, 0, 0], expected)
+    labels = np.array([0, 255], np.uint8).reshape(1, 2, 1, 1)
+    assert resized(labels, (4, 1, 1), "nearest-exact").ravel().tolist() == [0, 0, 255, 255]
+    assert resized(labels, (2, 1, 1), "nearest-exact") is labels
+
+
+def test_a_zoomed_patch_has_the_patch_shape():
+    dataset = PatchDataset([FakeCase()], _settings(augmentation=AugmentationSettings(zoom=0.5)))
+    for index in range(5):
+        sample = dataset[index]
+        assert sample["image"].shape == sample["target"].shape == (1, 4, 4, 4)
+        assert sample["valid"].dtype == torch.bool
 
 
 def test_without_flips_or_intensity_changes_nothing_is_changed():

@@ -1,6 +1,7 @@
 """Multi-view CRF: neighbours of like brightness should have like labels, seen in the slices of three views."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -138,8 +139,12 @@ class _Energy(torch.autograd.Function):
 
 def _backend(probabilities: Tensor) -> _Backend:
     """The fastest implementation for this device and type."""
-    if probabilities.device.type == "cpu" and probabilities.dtype == torch.float32:
+    if probabilities.dtype == torch.float32 and probabilities.device.type == "cpu":
         return crf_cpu.pairwise_messages
+    if probabilities.dtype == torch.float32 and probabilities.device.type == "cuda" and find_spec("triton"):
+        from voxseed.losses import crf_triton  # not installed everywhere
+
+        return crf_triton.pairwise_messages
     return crf_torch.pairwise_messages
 
 

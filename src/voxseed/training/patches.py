@@ -4,11 +4,12 @@ That is what makes a resumed run equal to an uninterrupted one, whatever the num
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -49,10 +50,13 @@ class PatchDataset(Dataset[dict[str, Tensor]]):
         settings = self._settings
         rng = np.random.default_rng([*settings.seed, index])
         case = self._cases[self._case_number(index)]
-        start = choose_start(case, settings, rng)
-        image = case.read("image", start, settings.shape, fill=0)
-        target = case.read("target", start, settings.shape, fill=IGNORE)[None]
-        valid = case.read("valid", start, settings.shape, fill=0)[None]
+        shape = zoomed_shape(settings.shape, settings.augmentation.zoom, rng)
+        start = choose_start(case, replace(settings, shape=shape), rng)
+        image = resized(case.read("image", start, shape, fill=0), settings.shape, "trilinear")
+        target, valid = (
+            resized(case.read(name, start, shape, fill)[None], settings.shape, "nearest-exact")
+            for name, fill in (("target", IGNORE), ("valid", 0))
+        )
         image, target, valid = augmented(image, target, valid, settings.augmentation, rng)
         absent = np.isin(np.arange(settings.class_count), sorted(case.absent))
         return {
@@ -127,6 +131,20 @@ def choose_start(case: TrainingCase, settings: PatchSettings, rng: np.random.Gen
         low, high = np.maximum(low, np.minimum(seed - shape + 1, high)), np.minimum(high, np.maximum(seed, low))
     start = rng.integers(low, high + 1)
     return (int(start[0]), int(start[1]), int(start[2]))
+
+
+def zoomed_shape(shape: Shape3, zoom: float, rng: np.random.Generator) -> Shape3:
+    """Voxels that become a patch of `shape` when it is enlarged or reduced by a random factor, up to 1 + zoom."""
+    factor = (1 + zoom) ** rng.uniform(-1, 1)
+    read = [max(1, round(size * factor)) for size in shape]
+    return (read[0], read[1], read[2])
+
+
+def resized(array: np.ndarray, shape: Shape3, mode: Literal["trilinear", "nearest-exact"]) -> np.ndarray:
+    """Channels (M, i, j, k) on as many voxels as `shape` says; itself if it has them already."""
+    if array.shape[1:] == shape:
+        return array
+    return F.interpolate(torch.from_numpy(array)[None], size=shape, mode=mode)[0].numpy()
 
 
 def augmented(

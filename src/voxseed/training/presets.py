@@ -29,7 +29,7 @@ _PAPER: dict[str, Any] = {
         "polynomial_power": 0.9,
     },
     "training": {"batch_size": 1, "foreground_share": 0.0},
-    "augmentation": {"flip_axes": [0, 1, 2], "intensity_scale": 0.0, "intensity_shift": 0.0},
+    "augmentation": {"flip_axes": [0, 1, 2], "zoom": 0.0, "intensity_scale": 0.0, "intensity_shift": 0.0},
     "scm": {"keep_annotated": False},
     "stage_one": {
         "crf_weight": 1.0,

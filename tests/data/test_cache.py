@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from voxseed.data.cache import PatchCache, estimated_bytes
+from voxseed.data.cache import FORMAT_VERSION, PatchCache, estimated_bytes
 from voxseed.errors import InputError
 
 IMAGE = np.random.default_rng(0).normal(size=(2, 70, 40, 9)).astype(np.float32)
@@ -154,7 +154,7 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(InputError, match="the disk is full; free some space or choose another --cache"):
         PatchCache(tmp_path).case("a", build)
     monkeypatch.undo()
-    assert [path.name for path in (tmp_path / "v1").iterdir() if path.is_dir()] == []
+    assert [path.name for path in (tmp_path / f"v{FORMAT_VERSION}").iterdir() if path.is_dir()] == []
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:

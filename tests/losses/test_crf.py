@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from voxseed.errors import ShapeError
-from voxseed.losses import crf_cpu, crf_torch
+from voxseed.losses.kernels import crf_cpu, crf_torch
 from voxseed.losses.crf import MultiViewCRFLoss, crf_energy, crf_message
 from voxseed.losses.crf_window import VIEWS, Window, window_offsets
 
@@ -91,7 +91,7 @@ def test_backends_equal_the_double_sum(backend, dtype, window):
 def triton_kernel() -> ModuleType:
     """The CUDA backend; where there is no CUDA device it runs in Triton's interpreter."""
     pytest.importorskip("triton", reason="Triton comes with PyTorch for CUDA, on Linux.")
-    return importlib.import_module("voxseed.losses.crf_triton")
+    return importlib.import_module("voxseed.losses.kernels.crf_triton")
 
 
 TRITON_DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

@@ -16,6 +16,8 @@ from voxseed.workflows.simulate import simulate
 
 AFFINE = np.diag([1.0, -1.0, 2.0, 1.0])
 SHAPE = (20, 18, 12)
+UNSURE = ExpansionSettings(foreground_threshold=0.2, background_threshold=0.95)
+"""Leaves voxels undecided even where the contrast is strong."""
 
 
 def make_dataset(root, file_ending=".nii.gz", count=4):
@@ -37,7 +39,7 @@ def dataset(tmp_path):
 
 
 def test_a_complete_dataset_with_ignore(dataset, tmp_path):
-    summary = expand(dataset.root, None, ExpansionSettings(), tmp_path / "out")
+    summary = expand(dataset.root, None, UNSURE, tmp_path / "out")
     result = Dataset.open(tmp_path / "out")
     assert dict(result.labels) == {"background": 0, "a": 1, "b": 2, "ignore": 3}
     assert (result.cases, result.test_cases) == (("case_1", "case_2", "case_3", "case_4"), ("unseen",))
@@ -87,7 +89,7 @@ def test_test_cases_are_not_trained_on(dataset, tmp_path):
 def test_without_dense_labels_there_is_no_precision(dataset, tmp_path):
     for case in dataset.cases:
         dataset.label_path(case).unlink()
-    summary = expand(dataset.root, None, ExpansionSettings(), tmp_path / "out")
+    summary = expand(dataset.root, None, UNSURE, tmp_path / "out")
     assert summary.rows() == [(name, "-", 0, "-", 0) for name in ("background", "a", "b")]
     assert (tmp_path / "out" / "expansion.csv").read_text().splitlines()[1].startswith("case_1,,,,,,0.")
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from voxseed.losses import crf_cpu, crf_torch
+from voxseed.losses.kernels import crf_cpu, crf_torch
 from voxseed.losses.base import register_loss
 from voxseed.losses.crf_window import VIEWS, Offsets, View, Window, window_offsets
 from voxseed.losses.shapes import (
@@ -142,7 +142,7 @@ def _backend(probabilities: Tensor) -> _Backend:
     if probabilities.dtype == torch.float32 and probabilities.device.type == "cpu":
         return crf_cpu.pairwise_messages
     if probabilities.dtype == torch.float32 and probabilities.device.type == "cuda" and find_spec("triton"):
-        from voxseed.losses import crf_triton  # not installed everywhere
+        from voxseed.losses.kernels import crf_triton  # not installed everywhere
 
         return crf_triton.pairwise_messages
     return crf_torch.pairwise_messages

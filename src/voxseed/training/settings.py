@@ -38,7 +38,7 @@ class AugmentationSettings(Settings):
         (0, 1, 2), description="Array axes (R-L, A-P, I-S) that are flipped with probability one half."
     )
     zoom: float = Field(
-        0.0, ge=0, lt=1, description="Patches are enlarged or reduced by up to this share, the same along all axes."
+        0.25, ge=0, lt=1, description="Patches are enlarged or reduced by up to this share, the same along all axes."
     )
     intensity_scale: float = Field(0.1, ge=0, lt=1, description="Contrast is multiplied by 1 plus or minus up to this.")
     intensity_shift: float = Field(0.1, ge=0, description="Up to this is added, in standard deviations of the case.")

@@ -11,14 +11,14 @@ from voxseed.workflows.simulate import simulate
 from voxseed.workflows.train import train
 
 SETTINGS = (
-    "training.iterations=200",
-    "training.epoch_length=100",
+    "training.iterations=400",
+    "training.epoch_length=200",
     "training.patch_shape=[32, 32, 24]",
     "training.precision=fp32",
     "augmentation.zoom=0",
     "networks.primary.architecture=residual-unet",
     "networks.primary.width=8",
-    "networks.auxiliary.architecture=unet3d",
+    "networks.auxiliary.architecture=residual-unet",
     "networks.auxiliary.width=8",
 )
 

@@ -70,7 +70,7 @@ def main() -> None:
 def _settings() -> Iterator[ExpansionSettings]:
     for weight, epsilon in product((0.5, 0.8, 1.0), (0.05, 0.1, 0.15, 0.2, 0.3)):
         yield ExpansionSettings(growth="one-sided", gradient_weight=weight, combine="sum", smoothing=0, epsilon=epsilon)
-    thresholds = ((0.4, 0.9), (0.5, 0.85), (0.6, 0.8))
+    thresholds = ((0.4, 0.9), (0.5, 0.85), (0.55, 0.75), (0.6, 0.7))
     for weight, smoothing, (foreground, background) in product((0.5, 0.8, 1.0), (0.0, 0.1, 0.15), thresholds):
         yield ExpansionSettings(
             gradient_weight=weight,

@@ -1,0 +1,87 @@
+"""The whole training loop against the bare networks' forward, backward and optimiser step, at patch 96 × 80 × 48.
+
+The loop reads patches from a warm cache, augments, computes all losses, logs, clips, steps and writes checkpoints. Bare
+is the sum over a method's networks of a step on one patch in memory, under the same precision.
+"""
+
+import csv
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from voxseed.data.phantoms import make_dataset
+from voxseed.devices import best_precision
+from voxseed.networks.factory import build_network, default_arguments
+from voxseed.workflows.simulate import simulate
+from voxseed.workflows.train import train
+
+PATCH = (96, 80, 48)
+WIDTH = 16
+EPOCH_LENGTH = 10
+EPOCHS = 4
+BARE_STEPS = 15
+SETTINGS = (
+    "preprocessing.spacing_mm=[1.5, 1.5, 1.5]",
+    f"training.patch_shape={list(PATCH)}",
+    f"training.epoch_length={EPOCH_LENGTH}",
+    f"training.iterations={EPOCH_LENGTH * EPOCHS}",
+    f"networks.primary.width={WIDTH}",
+    "networks.auxiliary.architecture=unet3d",
+    f"networks.auxiliary.width={WIDTH}",
+)
+
+
+def run() -> list[dict[str, Any]]:
+    """Seconds per step of the loop and of the bare networks, and bare/loop: the share that the networks have."""
+    bare = _bare_seconds()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = Path(folder) / "dataset"
+        make_dataset(dataset, kind="head", train=4, test=0, seed=0)
+        simulate(dataset, "points", seed=0)
+        stage_one = Path(folder) / "stage-one"
+        starts = [f"{member}={stage_one}:{member}" for member in ("primary", "auxiliary")]
+        methods: list[tuple[str, int, Sequence[str]]] = [("partial", 1, ()), ("stage-one", 2, ()), ("scm", 2, starts)]
+        for method, networks, start_from in methods:
+            loop = _loop_seconds(dataset, method, start_from, Path(folder) / method)
+            rows.append(
+                {
+                    "name": method,
+                    "loop_seconds": loop,
+                    "bare_seconds": networks * bare,
+                    "share_of_networks": networks * bare / loop,
+                    "loop_over_bare": loop / (networks * bare),
+                }
+            )
+    return rows
+
+
+def _loop_seconds(dataset: Path, method: str, start_from: Sequence[str], run_folder: Path) -> float:
+    """Median over epochs but the first."""
+    train(dataset, method=method, run=run_folder, overrides=SETTINGS, device="cpu", start_from=start_from)
+    (metrics,) = run_folder.glob("stages/*/metrics.csv")
+    with metrics.open() as file:
+        seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
+    return statistics.median(seconds[1:]) / EPOCH_LENGTH
+
+
+def _bare_seconds() -> float:
+    """Median of a step: forward, backward, AdamW."""
+    network = build_network("unet3d", 1, 2, **default_arguments("unet3d", (1.5, 1.5, 1.5), PATCH, WIDTH))
+    optimiser = torch.optim.AdamW(network.parameters())
+    image = torch.randn(1, 1, *PATCH)
+    times = []
+    for _ in range(BARE_STEPS):
+        start = time.perf_counter()
+        with torch.autocast("cpu", torch.bfloat16, enabled=best_precision(torch.device("cpu")) == "bf16"):
+            loss = network(image).float().square().mean()
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[3:])

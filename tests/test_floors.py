@@ -29,6 +29,7 @@ FLOORS = {
     "files": 0,
     "devices": 0,
     "progress": 0,
+    "parallel": 0,
     "__version__": 0,
 }
 OUTSIDE_THE_HOUSE = {"__init__", "__main__"}  # the package's front: offers what lives on any floor

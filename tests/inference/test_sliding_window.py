@@ -56,6 +56,21 @@ def test_windows_without_valid_voxels_are_left_out() -> None:
     assert (found[1, 12:] == 0).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_rows_between_windows_are_certain_background(dtype: torch.dtype) -> None:
+    valid = torch.zeros(64, 12, 8, dtype=torch.bool)
+    valid[0], valid[40], valid[41, 11] = True, True, True
+    image = torch.rand(2, 64, 12, 8)
+    found = sliding_window(lambda patches: patches, image, (8, 8, 8), valid=valid, dtype=dtype)
+    covered = torch.zeros(64, dtype=torch.bool)
+    for start in (0, 36, 40):  # starts of the windows with a valid voxel
+        covered[start : start + 8] = True
+    assert found.dtype == dtype
+    torch.testing.assert_close(found[:, covered].float(), image[:, covered], rtol=0, atol=6e-4)
+    assert (found[0, ~covered] == 1).all()
+    assert (found[1, ~covered] == 0).all()
+
+
 def test_a_case_without_valid_voxels_is_no_error() -> None:
     found = sliding_window(lambda x: x, torch.ones(2, 20, 8, 8), (8, 8, 8), valid=torch.zeros(20, 8, 8) > 0)
     assert found.shape == (2, 20, 8, 8)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from voxseed.errors import ShapeError
-from voxseed.losses.kernels import crf_cpu, crf_torch
 from voxseed.losses.crf import MultiViewCRFLoss, crf_energy, crf_message
 from voxseed.losses.crf_window import VIEWS, Window, window_offsets
+from voxseed.losses.kernels import crf_cpu, crf_torch
 
 NORMAL_AXIS = {"axial": 2, "coronal": 1, "sagittal": 0}
 

@@ -1,10 +1,5 @@
-"""Comparing a folder of predictions with labels: one row per case and class.
+"""Comparing a folder of predictions with labels: one row per case and class."""
 
-Cases run in threads: reading, array work and tree search leave Python's lock, and a script needs no main guard.
-"""
-
-import os
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -17,7 +12,7 @@ from voxseed.errors import InputError
 from voxseed.evaluation.case_metrics import CaseMetrics
 from voxseed.evaluation.pairing import CasePair, Pairing, pair_files
 from voxseed.metrics.pair import pair_metrics
-from voxseed.progress import track
+from voxseed.parallel import map_in_threads
 from voxseed.types import IGNORE, LabelArray
 
 DEFAULT_TOLERANCE_MM: Final = 2.0
@@ -52,9 +47,8 @@ def evaluate_pairs(pairing: Pairing, *, tolerance_mm: float = DEFAULT_TOLERANCE_
     if not 0 < tolerance_mm < np.inf:
         raise InputError(f"--tolerance-mm {tolerance_mm:g}: expected a positive length in mm, for example 2.")
     measure = partial(_case_rows, labels=pairing.labels, tolerance_mm=tolerance_mm)
-    with ThreadPoolExecutor(_usable_cores()) as executor:
-        rows = track(executor.map(measure, pairing.pairs), "Evaluating", len(pairing.pairs))
-        return [row for case_rows in rows for row in case_rows]
+    rows = map_in_threads(measure, pairing.pairs, "Evaluating")
+    return [row for case_rows in rows for row in case_rows]
 
 
 def read_pair(pair: CasePair, labels: Labels) -> tuple[Volume, Volume]:
@@ -90,13 +84,6 @@ def _case_rows(pair: CasePair, labels: Labels, tolerance_mm: float) -> list[Case
         )
         for index, name in enumerate(labels.foreground, start=1)
     ]
-
-
-def _usable_cores() -> int:
-    """Cores that this process may use, which on a shared machine are fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _dense_classes(array: LabelArray, labels: Labels, path: Path) -> LabelArray:

@@ -19,6 +19,9 @@ _BATCH_SIZES = {"cpu": 1, "cuda": 4}
 _DEVICE_MEMORY_SHARE = 0.5
 """Share of the free device memory that whole volumes may take; the rest is the networks'."""
 
+_MOST_FLOAT32_BYTES = 2**31
+"""Probabilities of larger volumes are kept in half precision, exact to 0.0005."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -125,6 +128,7 @@ class Predictor:
             _BATCH_SIZES[self._device.type],
             valid,
             self._device,
+            torch.float16 if self._result_bytes(image) > _MOST_FLOAT32_BYTES else torch.float32,
         ).cpu()
 
     def _probabilities(self, patches: Tensor) -> Tensor:
@@ -132,12 +136,16 @@ class Predictor:
             logits = [network(patches) for network in self._networks]
         return torch.stack([each.float().softmax(dim=1) for each in logits]).mean(dim=0)
 
+    def _result_bytes(self, image: Tensor) -> int:
+        """Of the probabilities of the whole volume in float32."""
+        return 4 * image[0].numel() * self.model.labels.class_count
+
     def _fits_device(self, image: Tensor) -> bool:
         """Whether image, probabilities and weights of the whole volume leave the networks enough device memory."""
         if self._device.type != "cuda":
             return True
         free, _ = torch.cuda.mem_get_info(self._device)
-        needed = 4 * image[0].numel() * (len(image) + 2 * self.model.labels.class_count + 2)
+        needed = 4 * image[0].numel() * (len(image) + 2) + 2 * self._result_bytes(image)
         return needed < _DEVICE_MEMORY_SHARE * free
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from voxseed.losses.kernels import crf_cpu, crf_torch
 from voxseed.losses.base import register_loss
 from voxseed.losses.crf_window import VIEWS, Offsets, View, Window, window_offsets
+from voxseed.losses.kernels import crf_cpu, crf_torch
 from voxseed.losses.shapes import (
     at_least_float32,
     mean_over_samples,

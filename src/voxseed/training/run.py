@@ -14,7 +14,7 @@ from voxseed.errors import InputError, InterruptedRunError
 from voxseed.inference.model_files import ModelDescription, NetworkDescription, load_model, save_model
 from voxseed.methods.base import METHODS, Method
 from voxseed.networks.factory import build_network
-from voxseed.progress import track
+from voxseed.parallel import map_in_threads
 from voxseed.settings import first_difference, write_yaml
 from voxseed.supervision.kinds import SupervisionKind
 from voxseed.training.cases import TrainingCase
@@ -30,6 +30,8 @@ from voxseed.training.settings import read_run_settings
 from voxseed.training.stages import StageJob, Weights, quiet_lightning, run_stage, stage_weights
 
 _log = logging.getLogger("voxseed")
+_MOST_PREPARED_TOGETHER = 4
+"""Each takes several copies of a volume in memory."""
 
 
 def execute(job: Job, resume: bool, on_plan: Callable[[Plan], None] | None = None) -> None:
@@ -57,7 +59,7 @@ def execute(job: Job, resume: bool, on_plan: Callable[[Plan], None] | None = Non
             on_plan(plan)
         job.cache.require_room(plan.cache_bytes)
         source = job.source(preprocessing)
-        cases = [source.prepare(case) for case in track(job.train_cases, "Preparing cases")]
+        cases = map_in_threads(source.prepare, job.train_cases, "Preparing cases", _MOST_PREPARED_TOGETHER)
         _start(job, plan, cases)
         with _logged_to(job.folder.log_path):
             for row in plan.rows():
@@ -170,7 +172,7 @@ def _method(job: Job, plan: Plan, stage: PlannedStage, seed: tuple[int, int], we
 
 def _validation_cases(job: Job, plan: Plan) -> list[TrainingCase]:
     source = job.source(plan.preprocessing, SupervisionKind.DENSE)
-    return [source.prepare(case) for case in track(job.val_cases, "Preparing validation cases")]
+    return map_in_threads(source.prepare, job.val_cases, "Preparing validation cases", _MOST_PREPARED_TOGETHER)
 
 
 def _saved_weights(folder: Path) -> Weights:

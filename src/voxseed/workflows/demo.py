@@ -29,7 +29,7 @@ SETTINGS = (
     "training.epoch_length=200",
     "training.patch_shape=[48, 48, 32]",
 )
-"""Small enough for five minutes on two cores; thresholds and zoom are those that did best on phantoms of another seed."""
+"""Small enough for five minutes on two cores; thresholds and zoom did best on phantoms of another seed."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ import io
 import os
 import shutil
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from voxseed.data.valid_region import valid_region
 from voxseed.data.volumes import Volume, write_volume
 from voxseed.errors import InputError
 from voxseed.files import write_json, write_text
-from voxseed.progress import track
+from voxseed.parallel import map_in_threads
 from voxseed.supervision.build import build_supervision
 from voxseed.supervision.expansion import ExpansionSettings
 from voxseed.supervision.quality import ClassQuality, annotated_share, precision_and_recall
@@ -112,12 +111,7 @@ def expand(
     require_every_class(data, annotation_set, cases)
     with new_folder(out, out.parent, "Choose another place with --out.") as folder:
         work = _Expansion(data, annotation_set, settings, folder)
-        with ThreadPoolExecutor(os.cpu_count()) as executor:  # the geodesic distance releases the GIL
-            try:
-                expansions = tuple(track(executor.map(work.write_case, cases), "Expanding", len(cases)))
-            except BaseException:
-                executor.shutdown(cancel_futures=True)
-                raise
+        expansions = tuple(map_in_threads(work.write_case, cases, "Expanding"))
         for case in test:
             _link_images(data, case, folder / "imagesTs")
         _write_tables(data, splits, cases, expansions, folder)

@@ -226,7 +226,7 @@ def test_ctrl_c_ends_training_with_one_sentence_and_resuming_finishes_it(
     voxseed, tiny_dataset, tmp_path, tiny, devices
 ):
     run = tmp_path / "run"
-    longer = ("--set", "training.iterations=20", "--set", "recipe.stages=1", "--devices", devices)
+    longer = ("--set", "training.iterations=60", "--set", "recipe.stages=1", "--devices", devices)
     words = [str(word) for word in ("train", tiny_dataset, "--run", run, *tiny, *longer)]
     process = subprocess.Popen(
         [sys.executable, "-m", "voxseed", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

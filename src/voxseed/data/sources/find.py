@@ -1,0 +1,63 @@
+"""Which kind of source a path is, and what it holds."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from voxseed.data.dataset_json import FILE_NAME
+from voxseed.data.sources.base import Found, Wanted
+from voxseed.data.sources.bids import find_bids, is_bids
+from voxseed.data.sources.image_files import find_image_files
+from voxseed.data.sources.msd import find_msd
+from voxseed.data.sources.nnunet import find_nnunet
+from voxseed.data.volumes import suffix_of
+from voxseed.errors import InputError
+from voxseed.files import read_json_object
+
+
+def find_cases(path: Path, wanted: Wanted) -> Found:
+    """The cases of a file or folder.
+
+    A dataset.json makes it an MSD folder (it lists its files) or an nnU-Net dataset, folders sub-*/anat make it BIDS;
+    else image files below it are cases, or its DICOM files if there is no image file.
+
+    Raises:
+        InputError: if there is nothing, or what is there cannot be used.
+    """
+    if (path / FILE_NAME).is_file():
+        is_msd = "training" in read_json_object(path / FILE_NAME)
+        return find_msd(path, wanted) if is_msd else find_nnunet(path, wanted)
+    if path.is_dir() and is_bids(path):
+        return find_bids(path, wanted)
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder. Give images, a folder of them, or one of DICOM files.")
+    files = sorted(files_below(path))
+    images = [file for file in files if suffix_of(file)]
+    if images:
+        dicom = sum(is_dicom(file) for file in files if not suffix_of(file))
+        if dicom:
+            raise InputError(
+                f"{path}: both {len(images)} image files and {dicom} DICOM files; expected one kind. "
+                "Give their folders one at a time, each with an --out of its own."
+            )
+        return find_image_files(path, images, wanted)
+    from voxseed.data.sources.dicom import find_dicom
+
+    return find_dicom(path, files, wanted)
+
+
+def files_below(path: Path) -> Iterator[Path]:
+    """A file itself, or all files in a folder and its folders, without hidden ones."""
+    if not path.is_dir():
+        yield path
+        return
+    for folder, folders, names in os.walk(path):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(folder, name) for name in names if not name.startswith("."))
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file has DICOM's mark after its preamble."""
+    with path.open("rb") as file:
+        file.seek(128)
+        return file.read(4) == b"DICM"

@@ -160,9 +160,9 @@ def test_one_slice_is_no_volume(write_dicom, tmp_path):
 def test_time_points_in_one_multi_frame_file_are_refused(write_dicom, tmp_path):
     def repeat(index, header):
         frames = header.PerFrameFunctionalGroupsSequence
-        frames[3].PlanePositionSequence[0].ImagePositionPatient = frames[1].PlanePositionSequence[
-            0
-        ].ImagePositionPatient
+        frames[3].PlanePositionSequence[0].ImagePositionPatient = (
+            frames[1].PlanePositionSequence[0].ImagePositionPatient
+        )
 
     write_dicom(tmp_path, ARRAY, multi_frame=True, change=repeat)
     assert "1 slice at the position of another, the first are slice 2 (frames.dcm) and slice 4" in refusal(tmp_path)
@@ -230,7 +230,7 @@ def test_a_choice_that_is_open_lists_the_series(study, channels):
 
 
 def test_no_series_that_is_admitted(study):
-    with pytest.raises(InputError, match="found 12 DICOM images in 12 files, and of these --series admits none"):
+    with pytest.raises(InputError, match=r"found 12 DICOM images in 12 files, and of these --series admits none"):
         find(study, series="DWI")
 
 
@@ -258,7 +258,7 @@ def test_a_single_file_is_a_source(write_dicom, tmp_path):
 
 def test_a_folder_without_images_says_what_was_expected(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(InputError, match="no images; 0 of 1 file are DICOM.*Expected NIfTI"):
+    with pytest.raises(InputError, match=r"no images; 0 of 1 file are DICOM.*Expected NIfTI"):
         find(tmp_path)
 
 

@@ -25,7 +25,8 @@ def find_cases(path: Path, wanted: Wanted) -> Found:
         InputError: if there is nothing, or what is there cannot be used.
     """
     if (path / FILE_NAME).is_file():
-        is_msd = "training" in read_json_object(path / FILE_NAME)
+        content = read_json_object(path / FILE_NAME)
+        is_msd = "training" in content and "channel_names" not in content
         return find_msd(path, wanted) if is_msd else find_nnunet(path, wanted)
     if path.is_dir() and is_bids(path):
         return find_bids(path, wanted)

@@ -8,8 +8,9 @@ from pathlib import Path
 from voxseed.data.case_files import image_name
 from voxseed.data.dataset_json import FILE_NAME
 from voxseed.data.datasets import Dataset
+from voxseed.data.sources.base import is_dicom
 from voxseed.data.sources.command import import_command
-from voxseed.data.sources.find import files_below, is_dicom
+from voxseed.data.sources.find import files_below
 from voxseed.data.volumes import SUFFIXES, suffix_of
 from voxseed.errors import InputError
 

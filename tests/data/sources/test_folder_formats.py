@@ -156,8 +156,29 @@ def test_nnunet(tmp_path):
         ("d", True, False),
     ]
     assert [channel.path.name for channel in found.cases[0].channels] == ["c_0001.nrrd"]
+    assert found.notes == ()
+    (tmp_path / "splits.json").write_text("{}")
+    assert find_cases(tmp_path, Wanted()).notes == ("Annotation sets and splits are left out; copy them if need be.",)
 
 
 def test_nothing_there(tmp_path):
     with pytest.raises(InputError, match="nowhere: no such file or folder"):
         find_cases(tmp_path / "nowhere", Wanted())
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("Task01/dataset.json", r"there is a dataset in it, .*Task01\. Give that folder"),
+        (
+            "labelsTr/a.nii.gz",
+            r"labelsTr holds label maps, but .* Write .*/dataset\.json, or give",
+        ),
+    ],
+)
+def test_label_maps_are_not_taken_for_images(tmp_path, name, sentence):
+    save(tmp_path / "imagesTr" / "a.nii.gz")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(InputError, match=sentence):
+        find_cases(tmp_path, Wanted())

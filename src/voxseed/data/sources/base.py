@@ -150,6 +150,13 @@ def without_channel(text: str, channel: str) -> str:
     return "_".join(part for part in (before, after) if part)
 
 
+def is_dicom(path: Path) -> bool:
+    """Whether a file has DICOM's mark after its preamble."""
+    with path.open("rb") as file:
+        file.seek(128)
+        return file.read(4) == b"DICM"
+
+
 def counted(items: Iterable[object] | int, noun: str) -> str:
     """`1 file`, `2 files`; for nouns with a regular plural."""
     count = items if isinstance(items, int) else len(list(items))

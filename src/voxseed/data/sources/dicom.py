@@ -33,7 +33,7 @@ def find_dicom(root: Path, files: Sequence[Path], wanted: Wanted) -> Found:
             f"{root}: found {counted(scan.images, 'DICOM image')} in {counted(files, 'file')}, and of these --series "
             "admits none. Choose another folder or another --series."
             if scan.images
-            else f"{root}: no images; {scan.not_images} of {counted(files, 'file')} are DICOM, but no scans. "
+            else f"{root}: no images in {counted(files, 'file')}, of which {scan.not_images} DICOM without scans. "
             "Expected NIfTI, NRRD, MetaImage or DICOM images."
         )
     channels = wanted.channels or (_channel_name(images),)

@@ -23,6 +23,7 @@ from voxseed.types import FloatArray
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _SAME_DIRECTION = 1e-3
 """Largest difference of direction cosines, and of pixel spacings in mm, that is taken for rounding."""
+_RIGHT_ANGLE = 0.01
 _SAME_POSITION_MM = 0.01
 _SPACING_TOLERANCE = 0.05
 """Of the usual distance between slices, and of a pixel, for what is taken for rounding."""
@@ -114,7 +115,8 @@ def ordered(slices: Sequence[Slice]) -> tuple[list[Slice], Grid]:
     _require_alike(slices)
     along, down = np.reshape(slices[0].orientation or (), (2, 3))
     normal = np.cross(along, down)
-    if not math.isclose(float(np.linalg.norm(normal)), 1.0, abs_tol=10 * _SAME_DIRECTION):
+    lengths = np.linalg.norm([along, down, normal], axis=1)
+    if np.abs(lengths - 1).max() > _RIGHT_ANGLE or abs(float(along @ down)) > _RIGHT_ANGLE:
         raise InputError("its rows and columns are not at right angles of unit length. Export it with its geometry.")
     result = sorted(slices, key=lambda each: (round(float(np.dot(each.position_mm or (), normal)), 6), each.number))
     positions_mm = np.array([each.position_mm for each in result])
@@ -180,7 +182,7 @@ def _require_upright(offsets_mm: FloatArray, normal: FloatArray, pixel_mm: Float
     along = offsets_mm @ normal
     aside = offsets_mm - along[:, None] * normal
     tilt = math.degrees(math.atan2(float(np.linalg.norm(aside[-1])), float(along[-1])))
-    if tilt > _TILT_TOLERANCE_DEGREES:
+    if tilt > _TILT_TOLERANCE_DEGREES and np.linalg.norm(aside[-1]) > 2 * _SAME_POSITION_MM:
         raise InputError(
             f"a tilted gantry, the slices are stacked {tilt:.1f}° off their normal; expected a right angle. "
             "Resample it first, for example with 3D Slicer (Acquisition Geometry Regularization) or dcm2niix."

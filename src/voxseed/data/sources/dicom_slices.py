@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
-from pydicom.errors import InvalidDicomError
 
+from voxseed.data.sources.base import is_dicom
 from voxseed.errors import InputError
 from voxseed.progress import track
 
@@ -36,6 +36,7 @@ _HEADER_TAGS = (
     "PerFrameFunctionalGroupsSequence",
 )
 _NO_IMAGES = ("SEG", "SR", "PR", "KO", "DOC", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD", "REG")
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _ENDINGS_WITHOUT_PREAMBLE = (".dcm", ".ima")
 _DAMAGE = (EOFError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError, struct.error)
 
@@ -100,7 +101,7 @@ class HeaderScan:
     Attributes:
         images: that hold slices.
         not_dicom: how many files are something else.
-        not_images: how many are DICOM, but structures, reports or scouts.
+        not_images: how many are DICOM, but structures, reports, scouts or screenshots.
     """
 
     images: tuple[SliceFile, ...]
@@ -112,7 +113,7 @@ def scan_headers(paths: Sequence[Path]) -> HeaderScan:
     """Read the headers of all files that are DICOM; voxels and further elements are left on disk.
 
     Raises:
-        InputError: if a DICOM file is damaged, cannot be read, or is in colour.
+        InputError: if a DICOM file is damaged or cannot be read.
     """
     images: list[SliceFile] = []
     not_dicom = not_images = 0
@@ -129,26 +130,30 @@ def scan_headers(paths: Sequence[Path]) -> HeaderScan:
 
 def _read_header(path: Path) -> Any:
     """None if the file is not DICOM. Without a preamble, only the usual endings are believed."""
-    is_likely = path.suffix.lower() in _ENDINGS_WITHOUT_PREAMBLE
     try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, force=is_likely, specific_tags=list(_HEADER_TAGS))
-        return header if "SOPClassUID" in header else None
-    except InvalidDicomError:
-        return None
+        is_marked = is_dicom(path)
+        if not is_marked and path.suffix.lower() not in _ENDINGS_WITHOUT_PREAMBLE:
+            return None
+        header = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_HEADER_TAGS))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from None
     except _DAMAGE as error:
+        if not is_marked:
+            return None
         raise InputError(f"{path}: a damaged DICOM file ({error}). Export it again.") from None
+    return header if is_marked or "SOPClassUID" in header else None
 
 
 def _is_scan(header: Any) -> bool:
-    is_scout = "LOCALIZER" in _values(header, "ImageType")
-    return "Rows" in header and header.get("Modality") not in _NO_IMAGES and not is_scout
+    """Whether there are grey values of the body; a secondary capture without a position is a screenshot."""
+    if "Rows" not in header or header.get("Modality") in _NO_IMAGES or (header.get("SamplesPerPixel") or 1) != 1:
+        return False
+    is_capture = str(header.get("SOPClassUID")).startswith(_SECONDARY_CAPTURE)
+    is_placed = "ImagePositionPatient" in header or "PerFrameFunctionalGroupsSequence" in header
+    return (is_placed or not is_capture) and "LOCALIZER" not in _values(header, "ImageType")
 
 
 def _slice_file(path: Path, header: Any) -> SliceFile:
-    if int(header.get("SamplesPerPixel") or 1) != 1:
-        raise InputError(f"{path}: an image in colour, expected grey values. Move it elsewhere; it is no scan.")
     try:
         slices = tuple(_slices(path, header))
     except _DAMAGE as error:

@@ -6,6 +6,8 @@ from voxseed.data.datasets import Dataset
 from voxseed.data.sources.base import Found, FoundCase, ImageFile, LabelFile, Wanted
 from voxseed.errors import InputError
 
+_LEFT_OUT = ("annotations", "splits.json", "splits_final.json")
+
 
 def find_nnunet(root: Path, wanted: Wanted) -> Found:
     """Cases of imagesTr and imagesTs with their labels.
@@ -24,7 +26,10 @@ def find_nnunet(root: Path, wanted: Wanted) -> Found:
         )
         for case in (*dataset.cases, *dataset.test_cases)
     )
-    return Found("nnU-Net dataset", cases, tuple(dataset.channel_names[index] for index in indices), dataset.labels)
+    names = tuple(dataset.channel_names[index] for index in indices)
+    has_more = any((root / name).exists() for name in _LEFT_OUT)
+    notes = ("Annotation sets and splits are left out; copy them if need be.",) if has_more else ()
+    return Found("nnU-Net dataset", cases, names, dataset.labels, notes=notes)
 
 
 def channel_indices(root: Path, available: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
@@ -62,6 +63,21 @@ def test_every_voxel_lies_where_its_slice_says(write_dicom, tmp_path, orientatio
         voxel = tuple(np.rint(at[:3]).astype(int))
         np.testing.assert_allclose(at[:3], voxel, atol=1e-4)
         assert volume.array[voxel] == ARRAY[index]
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS.values(), ids=ORIENTATIONS)
+def test_an_independent_reader_finds_the_same_voxels_in_the_same_places(write_dicom, tmp_path, orientation):
+    write_dicom(tmp_path, ARRAY, orientation=orientation)
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(tmp_path)))
+    theirs = reader.Execute()
+    volume = only_volume(tmp_path)
+    for index in np.ndindex(SHAPE):
+        lps = theirs.TransformIndexToPhysicalPoint(index)
+        at = np.linalg.inv(volume.affine) @ [-lps[0], -lps[1], lps[2], 1]
+        voxel = tuple(np.rint(at[:3]).astype(int))
+        np.testing.assert_allclose(at[:3], voxel, atol=1e-3)
+        assert volume.array[voxel] == theirs[index]
 
 
 def test_a_known_landmark_in_numbers(write_dicom, tmp_path):
@@ -316,5 +332,5 @@ def test_a_folder_without_images_says_what_was_expected(tmp_path):
 def test_images_and_dicom_are_not_mixed(write_dicom, tmp_path):
     write_dicom(tmp_path, ARRAY)
     (tmp_path / "a.nii").write_bytes(b"")
-    with pytest.raises(InputError, match="both 1 image files and 4 DICOM files"):
+    with pytest.raises(InputError, match="both 1 image file and 4 DICOM files"):
         find(tmp_path)

@@ -82,8 +82,9 @@ class DicomSeries:
             InputError: if the slices form no regular grid, or cannot be decoded.
         """
         slices, grid = self._ordered()
-        array = np.empty(grid.shape, np.float32)
-        last_path, pixels = None, np.empty(0)
+        last_path, pixels = slices[0].path, _pixels(slices[0].path)
+        is_whole = all(float(number).is_integer() for each in slices for number in (each.slope, each.intercept))
+        array = np.empty(grid.shape, np.int32 if is_whole and pixels.dtype.kind in "iu" else np.float32)
         for index, each in enumerate(slices):
             if each.path != last_path:
                 last_path, pixels = each.path, _pixels(each.path)
@@ -91,8 +92,7 @@ class DicomSeries:
             if frame.T.shape != each.shape:
                 raise InputError(f"{each.path}: holds {frame.T.shape} pixels, expected {each.shape}. Export it again.")
             array[:, :, index] = frame.T * each.slope + each.intercept
-        whole = np.rint(array)
-        return Volume(whole.astype(np.int32) if (whole == array).all() else array, grid.affine)
+        return Volume(array, grid.affine)
 
     def _ordered(self) -> tuple[list[Slice], Grid]:
         where = f"{self.path}, series {self.title}"

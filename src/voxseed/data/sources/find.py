@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from voxseed.data.dataset_json import FILE_NAME
-from voxseed.data.sources.base import Found, Wanted, is_dicom
+from voxseed.data.sources.base import Found, Wanted, counted, is_dicom
 from voxseed.data.sources.bids import find_bids, is_bids
 from voxseed.data.sources.image_files import find_image_files
 from voxseed.data.sources.msd import find_msd
@@ -41,7 +41,7 @@ def find_cases(path: Path, wanted: Wanted) -> Found:
         dicom = sum(is_dicom(file) for file in files if not suffix_of(file))
         if dicom:
             raise InputError(
-                f"{path}: both {len(images)} image files and {dicom} DICOM files; expected one kind. "
+                f"{path}: both {counted(images, 'image file')} and {counted(dicom, 'DICOM file')}; expected one kind. "
                 "Give their folders one at a time, each with an --out of its own."
             )
         return find_image_files(path, images, wanted)

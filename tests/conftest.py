@@ -2,8 +2,10 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import settings
@@ -42,8 +44,6 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four cases of 24 × 20 × 16 voxels with a bright ball, dense labels, and seven simulated points each."""
-    import numpy as np
-
     from voxseed.data.datasets import Dataset
     from voxseed.workflows.simulate import simulate
 
@@ -58,3 +58,99 @@ def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
         dataset.write_case(f"ball_{number}", image[None], np.diag([1.5, 1.5, 1.5, 1]), label)
     simulate(path, "points", seed=0)
     return path
+
+
+@pytest.fixture(scope="session")
+def write_dicom() -> Callable[..., list[Path]]:
+    """Write an array (I, J, K) as a DICOM series, a file per slice: `write_dicom(folder, array)`."""
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+    def write(
+        folder: Path,
+        array: np.ndarray,
+        *,
+        orientation: tuple[float, ...] = (1, 0, 0, 0, 1, 0),
+        origin_mm: tuple[float, float, float] = (-10, 20, 30),
+        spacing_mm: tuple[float, float, float] = (0.5, 0.75, 2.5),
+        shift_mm: tuple[float, float, float] = (0, 0, 0),
+        multi_frame: bool = False,
+        change: Callable[[int, Dataset], None] = lambda index, header: None,
+        **elements: object,
+    ) -> list[Path]:
+        """Slice k is moved by k · shift_mm; `change` gets each slice's header; `elements` are of the series."""
+        along, down = np.reshape(orientation, (2, 3)).astype(float)
+        step = np.cross(along, down) * spacing_mm[2] + shift_mm
+        common = {
+            "PatientName": "Secret^Sally",
+            "PatientID": "sally-77",
+            "StudyDate": "20200229",
+            "StudyInstanceUID": generate_uid(entropy_srcs=["study"]),
+            "SeriesInstanceUID": generate_uid(),
+            "SeriesDescription": "T1 axial",
+            "SeriesNumber": 3,
+            "Modality": "CT",
+            "SOPClassUID": CTImageStorage,
+            "SamplesPerPixel": 1,
+            "PhotometricInterpretation": "MONOCHROME2",
+            "BitsAllocated": 16,
+            "BitsStored": 16,
+            "HighBit": 15,
+            "PixelRepresentation": 1,
+            "Rows": array.shape[1],
+            "Columns": array.shape[0],
+            **elements,
+        }
+
+        def header_of(index: int, pixels: np.ndarray) -> Dataset:
+            header = Dataset()
+            for keyword, value in common.items():
+                setattr(header, keyword, value)
+            header.SOPInstanceUID = generate_uid()
+            header.InstanceNumber = index + 1
+            header.PixelData = np.ascontiguousarray(pixels.astype("<i2")).tobytes()
+            return header
+
+        def measures() -> Dataset:
+            group = Dataset()
+            group.PixelSpacing = [spacing_mm[1], spacing_mm[0]]
+            return group
+
+        def position(index: int) -> list[float]:
+            return [round(float(each), 6) for each in np.array(origin_mm) + index * step]
+
+        def save(header: Dataset, path: Path) -> Path:
+            header.file_meta = FileMetaDataset()
+            header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID
+            header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
+            header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+            header.save_as(path, enforce_file_format=True)
+            return path
+
+        def frame(index: int) -> Dataset:
+            place, group = Dataset(), Dataset()
+            place.ImagePositionPatient = position(index)
+            group.PlanePositionSequence = [place]
+            return group
+
+        folder.mkdir(parents=True, exist_ok=True)
+        if multi_frame:
+            header, shared, plane = header_of(0, array.transpose(2, 1, 0)), Dataset(), Dataset()
+            plane.ImageOrientationPatient = list(orientation)
+            shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = [plane], [measures()]
+            header.SharedFunctionalGroupsSequence = [shared]
+            header.PerFrameFunctionalGroupsSequence = [frame(index) for index in range(array.shape[2])]
+            header.NumberOfFrames = array.shape[2]
+            change(0, header)
+            return [save(header, folder / "frames.dcm")]
+        paths = []
+        for index in range(array.shape[2]):
+            header = header_of(index, array[:, :, index].T)
+            header.PixelSpacing = measures().PixelSpacing
+            header.ImageOrientationPatient, header.ImagePositionPatient = list(orientation), position(index)
+            change(index, header)
+            # The first slice comes last by name.
+            paths.append(save(header, folder / f"im{array.shape[2] - index:03d}.dcm"))
+        return paths
+
+    return write

@@ -41,6 +41,7 @@ HEAVY = (
     "SimpleITK",
     "pytorch_lightning",
     "lightning",
+    "pydicom",
     "skimage",
     "scipy.stats",
 )

@@ -16,6 +16,7 @@ _HOMES = {
     "build_network": "voxseed.networks.factory",
     "evaluate": "voxseed.workflows.evaluate",
     "expand": "voxseed.workflows.expand",
+    "import_dataset": "voxseed.workflows.import_dataset",
     "predict": "voxseed.workflows.predict",
     "report": "voxseed.workflows.report",
     "simulate": "voxseed.workflows.simulate",
@@ -30,6 +31,7 @@ __all__ = [
     "build_network",
     "evaluate",
     "expand",
+    "import_dataset",
     "predict",
     "report",
     "simulate",
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from voxseed.networks.factory import build_network
     from voxseed.workflows.evaluate import evaluate
     from voxseed.workflows.expand import expand
+    from voxseed.workflows.import_dataset import import_dataset
     from voxseed.workflows.predict import predict
     from voxseed.workflows.report import report
     from voxseed.workflows.simulate import simulate

@@ -235,7 +235,7 @@ BAD_DATA = [
     (
         "bare folder",
         lambda data: (data / "dataset.json").unlink(),
-        r'a folder without dataset\.json\. To make a dataset of it, .*"channel_names": \{"0": "MRI"\}',
+        r'a folder without dataset\.json\. To make .* voxseed dataset import .*"channel_names": \{"0": "MRI"\}',
         "check train expand simulate",
     ),
     (

@@ -112,7 +112,7 @@ def test_several_channels_are_found_by_their_names(run: Path, tmp_path: Path) ->
         predict(run, [tmp_path / "in"], tmp_path / "out", device="cpu")
     write(tmp_path / "in/c.nii.gz", image())
     with pytest.raises(
-        InputError, match=r"c.nii.gz: the model has 2 channels; .* CASE_0000.nii.gz to CASE_0001.nii.gz"
+        InputError, match=r"c.nii.gz: the model has 2 channels; .* CASE_0000.nii.gz to CASE_0001.nii.gz\. .*--channels"
     ):
         predict(run, [tmp_path / "in"], tmp_path / "out", device="cpu")
 
@@ -165,6 +165,22 @@ def test_a_bad_case_does_not_keep_the_others_from_being_predicted(run: Path, tmp
     ):
         assert part in message
     assert names(tmp_path / "out") == ["b_good.nii.gz"]
+
+
+def test_a_folder_that_must_be_imported_first_gives_the_command(run: Path, tmp_path: Path, write_dicom: Any) -> None:
+    dicom = tmp_path / "dicom scans"
+    file = write_dicom(dicom / "anna", np.zeros((4, 4, 4), np.int16))[0]
+    write(tmp_path / "deep" / "anna" / "t1.nii.gz", image())
+    for path, found, command in [
+        (dicom, "DICOM files, such as im00", f"'{dicom}' --out '{dicom}-dataset' --classes tumour"),
+        (file, "DICOM files, such as im00", f"'{file}' --out '{file.with_suffix('')}-dataset' --classes tumour"),
+        (tmp_path / "deep", "images in folders, such as t1.nii.gz", f"deep --out {tmp_path}/deep-dataset"),
+    ]:
+        with pytest.raises(InputError) as raised:
+            predict(run, [path], tmp_path / "out", device="cpu")
+        assert f"{path}: {found}" in str(raised.value)
+        assert "voxseed dataset import " in str(raised.value)
+        assert command in str(raised.value)
 
 
 def test_nothing_starts_with_inputs_that_cannot_be_meant(run: Path, tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ from typing import Annotated
 
 import typer
 
+from voxseed.cli.import_command import import_dataset
 from voxseed.cli.options import DatasetPath
 from voxseed.cli.output import print_line, print_table
 from voxseed.errors import InputError
 
 app = typer.Typer(help="Look at a dataset, or simulate annotations of it.", no_args_is_help=True)
+app.command("import")(import_dataset)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from voxseed.data.labels import Labels, labels_from_json
+from voxseed.data.sources.command import import_command
 from voxseed.data.volumes import SUFFIXES
 from voxseed.errors import InputError
 from voxseed.files import read_json
@@ -47,8 +48,9 @@ def read_description(root: Path) -> Description:
     path = root / FILE_NAME
     if not path.is_file():
         raise InputError(
-            f"{root}: a folder without {FILE_NAME}. To make a dataset of it, name the images imagesTr/CASE_0000.nii.gz "
-            f"(further channels CASE_0001.nii.gz) and write {FILE_NAME} with this, adapted: {MINIMAL}"
+            f"{root}: a folder without {FILE_NAME}. To make a dataset of it, run {import_command(root)} "
+            "(with your classes), or name the images imagesTr/CASE_0000.nii.gz (further channels CASE_0001.nii.gz) "
+            f"and write {FILE_NAME} with this, adapted: {MINIMAL}"
         )
     content = read_json(path)
     if not isinstance(content, dict):

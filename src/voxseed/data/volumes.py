@@ -248,7 +248,7 @@ def _is_nifti(path: Path) -> bool:
     if suffix is None:
         raise InputError(
             f"{path}: unknown kind of file; expected a name ending in {', '.join(SUFFIXES)}. "
-            "Convert it first (DICOM series: for example with dcm2niix)."
+            "Convert it first (DICOM series: voxseed dataset import)."
         )
     return suffix in nifti.SUFFIXES
 

@@ -48,7 +48,8 @@ def predict(
     """
     out = Path(out)
     predictor = Predictor.load(Path(run), device=device, ensemble=ensemble)
-    cases = find_inputs([Path(each) for each in inputs], len(predictor.model.description.preprocessing.channel_names))
+    description, classes = predictor.model.description, predictor.model.labels.foreground
+    cases = find_inputs([Path(each) for each in inputs], description.preprocessing.channel_names, classes)
     _require_no_overwriting(cases, out)
     written, problems = [], []
     for case in track(cases, "Predicting"):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 _TO_RAS = {"LPS": _LPS_TO_RAS, "1": _LPS_TO_RAS, "RAS": np.eye(3), "0": np.eye(3)}
 _POINT_TYPES = ("Fiducial", "PointList")
 _DEFINED = "defined"
+_SYSTEM = {"coordinateSystem": "LPS", "coordinateUnits": "mm"}
 _FCSV_COLUMNS = "id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID"
 
 
@@ -83,14 +85,10 @@ def write_points(path: Path, points: ObjectPoints, affine: FloatArray) -> None:
         points: the object.
         affine: (4, 4), of the image; its axes give the outside points their directions.
     """
-    positions = np.concatenate([points.inside_mm, points.outside_mm]) @ _LPS_TO_RAS
     labels = [INSIDE] * len(points.inside_mm) + direction_labels(points.outside_mm, affine)
-    control_points = [
-        {"id": str(number), "label": label, "position": position.tolist(), "positionStatus": _DEFINED}
-        for number, (label, position) in enumerate(zip(labels, positions, strict=True), start=1)
-    ]
     name = object_name(points.class_name, points.object_number)
-    _write_node(path, {"type": "Fiducial", "name": name, "controlPoints": control_points})
+    node = PointList(name, tuple(labels), np.concatenate([points.inside_mm, points.outside_mm]))
+    _write_node(path, _fiducials(node))
 
 
 def write_box(path: Path, box: ObjectBox) -> None:
@@ -107,6 +105,28 @@ def write_box(path: Path, box: ObjectBox) -> None:
         "controlPoints": [{"id": "1", "label": name, "position": center, "positionStatus": _DEFINED}],
     }
     _write_node(path, node)
+
+
+def rename_nodes(path: Path, new_name: Callable[[str], str], target: Path) -> None:
+    """Write a markups file with other node names and everything else as it was.
+
+    Args:
+        path: .mrk.json or .fcsv; of the latter, whose only name is the file's, the points and their labels are kept.
+        new_name: of a node name, the new one.
+        target: ends in .mrk.json.
+
+    Raises:
+        InputError: as `read_markups`.
+    """
+    nodes = read_markups(path)
+    if path.name.lower().endswith(".fcsv"):
+        lists = [_fiducials(node) for node in nodes if isinstance(node, PointList)]
+        content: Any = {"@schema": _SCHEMA, "markups": lists}
+    else:
+        content = read_json(path)
+    for node, raw in zip(nodes, content["markups"], strict=True):
+        raw["name"] = new_name(node.name)
+    write_json(target, content)
 
 
 def object_name(class_name: str, object_number: int) -> str:
@@ -129,8 +149,16 @@ def node_stem(path: Path) -> str:
 
 
 def _write_node(path: Path, node: dict[str, Any]) -> None:
-    node = {**node, "coordinateSystem": "LPS", "coordinateUnits": "mm"}
-    write_json(path, {"@schema": _SCHEMA, "markups": [node]})
+    write_json(path, {"@schema": _SCHEMA, "markups": [{**node, **_SYSTEM}]})
+
+
+def _fiducials(node: PointList) -> dict[str, Any]:
+    positions = node.points_mm @ _LPS_TO_RAS
+    control_points = [
+        {"id": str(number), "label": label, "position": position.tolist(), "positionStatus": _DEFINED}
+        for number, (label, position) in enumerate(zip(node.labels, positions, strict=True), start=1)
+    ]
+    return {"type": "Fiducial", "name": node.name, "controlPoints": control_points, **_SYSTEM}
 
 
 def _node(node: dict[str, Any], stem: str, path: Path) -> PointList | Roi:

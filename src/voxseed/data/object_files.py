@@ -44,7 +44,7 @@ def read_objects(
     """
     points: list[ObjectPoints] = []
     boxes: list[ObjectBox] = []
-    for path in _markups_files(folder):
+    for path in markups_files(folder):
         for node in read_markups(path):
             class_name, number = _class_and_number(node.name, labels, path)
             if isinstance(node, Roi):
@@ -74,9 +74,18 @@ def write_objects(folder: Path, points: Sequence[ObjectPoints], boxes: Sequence[
         path = folder / f"{_stem(box)}.box.mrk.json"
         write_box(path, box)
         written.add(path)
-    for path in _markups_files(folder):
+    for path in markups_files(folder):
         if path not in written:
             path.unlink()
+
+
+def markups_files(folder: Path) -> list[Path]:
+    """Markups of a folder, sorted; none if there is no folder."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path for path in folder.iterdir() if path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
+    )
 
 
 def _class_and_number(name: str, labels: Labels, path: Path) -> tuple[str, int]:
@@ -111,14 +120,6 @@ def _box(node: Roi, class_name: str, number: int, grid: OnGrid | None, path: Pat
 def _stem(item: ObjectPoints | ObjectBox) -> str:
     """A file name; class names may hold what file names may not, and the node's own name counts on reading."""
     return quote(object_name(item.class_name, item.object_number), safe=" #()+,")
-
-
-def _markups_files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(
-        path for path in folder.iterdir() if path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
-    )
 
 
 def _require_different(objects: Sequence[ObjectPoints] | Sequence[ObjectBox], folder: Path) -> None:

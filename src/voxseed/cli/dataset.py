@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from voxseed.cli import relabel, split
+from voxseed.cli import import_labels, import_points, relabel, split
 from voxseed.cli.options import DatasetPath
 from voxseed.cli.output import print_line, print_table
 from voxseed.errors import InputError
 
 app = typer.Typer(help="Look at a dataset, annotate, split and relabel it.", no_args_is_help=True)
-for command in (split.split, relabel.relabel):
+for command in (import_labels.import_labels, import_points.import_points, split.split, relabel.relabel):
     app.command()(command)
 
 

@@ -9,6 +9,9 @@ import typer
 from voxseed.errors import InputError
 
 DatasetPath = Annotated[Path, typer.Argument(metavar="DIR", help="Dataset in the nnU-Net raw layout.")]
+IntoDataset = Annotated[Path, typer.Option("--into", metavar="DIR", help="Dataset in the nnU-Net raw layout.")]
+NewSetName = Annotated[str | None, typer.Option("--set-name", help="Of the new set; the protocol's if not given.")]
+NewSetOut = Annotated[Path | None, typer.Option("--out", help="Folder of the new set, where the dataset is read-only.")]
 Annotations = Annotated[
     str | None, typer.Option("--annotations", metavar="SET", help="Name or path of an annotation set.")
 ]

@@ -148,6 +148,18 @@ def node_stem(path: Path) -> str:
     return path.name[: len(path.name) - len(suffix)]
 
 
+def ras_from(system: Any, path: Path) -> FloatArray:
+    """Matrix (3, 3) from positions in a coordinate system, as Slicer names or numbers it, to RAS+.
+
+    Raises:
+        InputError: if it is neither LPS nor RAS.
+    """
+    matrix = _TO_RAS.get(str(system))
+    if matrix is None:
+        raise InputError(f"{path}: coordinate system {system!r}, expected LPS or RAS. Correct it.")
+    return matrix
+
+
 def _write_node(path: Path, node: dict[str, Any]) -> None:
     write_json(path, {"@schema": _SCHEMA, "markups": [{**node, **_SYSTEM}]})
 
@@ -163,7 +175,7 @@ def _fiducials(node: PointList) -> dict[str, Any]:
 
 def _node(node: dict[str, Any], stem: str, path: Path) -> PointList | Roi:
     kind, name = node.get("type"), str(node.get("name") or stem)
-    to_ras = _to_ras(node.get("coordinateSystem", "LPS"), path)
+    to_ras = ras_from(node.get("coordinateSystem", "LPS"), path)
     _require_mm(node.get("coordinateUnits", "mm"), path)
     if kind in _POINT_TYPES:
         return _point_list(node, name, to_ras)
@@ -199,7 +211,7 @@ def _read_fcsv(path: Path, stem: str) -> PointList:
     except UnicodeDecodeError:
         raise InputError(f"{path}: no Slicer fiducial file, it is not text. Save the node again from Slicer.") from None
     header = dict(_header_entry(line) for line in lines if line.startswith("#") and "=" in line)
-    to_ras = _to_ras(header.get("CoordinateSystem", "RAS"), path)
+    to_ras = ras_from(header.get("CoordinateSystem", "RAS"), path)
     columns = [column.strip() for column in header.get("columns", _FCSV_COLUMNS).split(",")]
     labels, positions = [], []
     for row in csv.reader(line for line in lines if line.strip() and not line.startswith("#")):
@@ -215,13 +227,6 @@ def _read_fcsv(path: Path, stem: str) -> PointList:
 def _header_entry(line: str) -> tuple[str, str]:
     key, _, value = line.lstrip("# ").partition("=")
     return key.strip(), value.strip()
-
-
-def _to_ras(system: Any, path: Path) -> FloatArray:
-    matrix = _TO_RAS.get(str(system))
-    if matrix is None:
-        raise InputError(f"{path}: coordinate system {system!r}, expected LPS or RAS. Save the node again from Slicer.")
-    return matrix
 
 
 def _require_mm(units: Any, path: Path) -> None:

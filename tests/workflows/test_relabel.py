@@ -1,6 +1,10 @@
 """Relabelling a dataset: every part follows, an error changes nothing, a kill is finished by the same command."""
 
 import json
+import shutil
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -184,3 +188,20 @@ def test_a_map_that_cannot_be_read_leaves_everything_as_it_was(data):
 def test_wrong_names_are_a_sentence(data):
     with pytest.raises(InputError, match="--rename lung=vein: no class 'lung'"):
         relabel(data.root, {"lung": "vein"})
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_at_any_moment_is_finished_by_the_same_command(data, tmp_path):
+    words = [sys.executable, "-m", "voxseed", "dataset", "relabel", "ROOT", "--rename", "tumour=lump", "--add", "node"]
+    for number in range(12):
+        root = shutil.copytree(data.root, tmp_path / f"copy_{number}")
+        words[5] = str(root)
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while process.poll() is None and not list(root.rglob(".relabel")) and time.monotonic() < deadline:
+            time.sleep(0.0005)
+        time.sleep(0.004 * number)
+        process.kill()
+        process.communicate()
+        relabel(root, {"tumour": "lump"}, ["node"])
+        require_changed(root)

@@ -11,8 +11,6 @@ from voxseed.cli.output import print_line, print_table
 from voxseed.errors import InputError
 
 app = typer.Typer(help="Look at a dataset, annotate, split and relabel it.", no_args_is_help=True)
-for command in (import_labels.import_labels, import_points.import_points, split.split, relabel.relabel):
-    app.command()(command)
 
 
 @app.command()
@@ -59,3 +57,7 @@ def simulate(
     )
     print_table(summary.header(), summary.rows())
     print_line(f"Annotation set: {summary.path}")
+
+
+for command in (import_labels.import_labels, import_points.import_points, split.split, relabel.relabel):
+    app.command()(command)

@@ -12,7 +12,6 @@ from voxseed.data.annotation_sets import DENSE
 from voxseed.data.annotations import CaseAnnotation
 from voxseed.data.datasets import Dataset
 from voxseed.data.grids import Grid, require_same_grid
-from voxseed.data.labels import IGNORE_NAME
 from voxseed.data.painted_values import meanings, translated
 from voxseed.data.volumes import SUFFIXES, Volume, like, read_label, suffix_of
 from voxseed.errors import InputError, ShapeError
@@ -94,9 +93,8 @@ def import_labels(
             counts = {name: int(np.count_nonzero(array == value)) for name, value in labels.items()}
             voxels.update(counts)
             cases.update(name for name, count in counts.items() if count)
-    shown = (*(name for name in labels if name != IGNORE_NAME), IGNORE_NAME)
     return LabelImportSummary(
-        target, files, {name: cases[name] for name in shown}, {name: voxels[name] for name in shown}
+        target, files, {name: cases[name] for name in labels}, {name: voxels[name] for name in labels}
     )
 
 

@@ -70,7 +70,12 @@ def relabel(
             Then nothing has changed.
     """
     root, renames = Path(dataset), dict(rename or {})
-    request = {"rename": renames, "add": list(add), "labels": None if labels is None else list(labels)}
+    request = {
+        "rename": renames,
+        "add": list(add),
+        "labels": None if labels is None else list(labels),
+        "annotations": [str(Path(folder).absolute()) for folder in annotations],
+    }
     done = finish(root)
     data = Dataset.open(root)
     folders = [data.root / "annotations" / name for name in data.annotation_sets()] + [*map(Path, annotations)]

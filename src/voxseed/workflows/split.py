@@ -87,7 +87,7 @@ def _require_no_splits(root: Path) -> None:
         if (root / name).is_file():
             raise InputError(
                 f"{root / name}: there are splits already, and results depend on them. "
-                f"To write {FILE_NAME}, which comes first, all the same: --replace."
+                f"To divide the cases anew, into {FILE_NAME}, which is read first: --replace."
             )
 
 

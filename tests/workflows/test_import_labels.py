@@ -150,6 +150,8 @@ SLICERS = {"unannotated": [0], "background": [9]}
         ("fine", {"names": {3: "lung"}}, r"--map 3=lung: no label 'lung' in the dataset; expected 0 \(background\)"),
         ("fine", {"unannotated": [-1]}, "The value -1 is negative"),
         ("fine", {**SLICERS, "set_name": "a/b"}, "--set-name a/b: expected a plain name"),
+        ("fine", {**SLICERS, "protocol": ""}, "--set-name : expected a plain name"),
+        ("fine", {**SLICERS, "protocol": "", "set_name": "a"}, "--protocol: expected the kind of annotation"),
     ],
 )
 def test_wrong_input_is_a_sentence_and_nothing_is_written(data, tmp_path, maps, arguments, message):

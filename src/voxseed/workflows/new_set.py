@@ -29,8 +29,10 @@ def new_set(data: Dataset, target: Path, protocol: str, seed: int | None = None)
     """Yield an empty set to write into; it is moved to `target` if nothing fails.
 
     Raises:
-        InputError: if the place cannot be written to.
+        InputError: if the protocol is empty, or the place cannot be written to.
     """
+    if not protocol:
+        raise InputError("--protocol: expected the kind of annotation, such as points or scribbles, found nothing.")
     inside = target.parent == data.root / "annotations"
     with new_folder(target, data.root if inside else target.parent, _REMEDY) as folder:
         yield AnnotationSet.create(
@@ -39,6 +41,6 @@ def new_set(data: Dataset, target: Path, protocol: str, seed: int | None = None)
 
 
 def _plain_name(name: str) -> str:
-    if name.startswith(".") or set(name) & set("/\\"):
+    if not name or name.startswith(".") or set(name) & set("/\\"):
         raise InputError(f"--set-name {name}: expected a plain name, such as points-2. For another folder use --out.")
     return name

@@ -102,6 +102,27 @@ def test_precision_of_the_cpu_follows_its_instructions(monkeypatch, native: bool
     assert best_precision(torch.device("cpu")) == expected
 
 
+@pytest.mark.parametrize(("precision", "most"), [("fp32", 1e-5), ("bf16", 2e-2)])
+def test_a_convolution_on_the_cpu_is_right(precision, most: float) -> None:
+    assert devices.convolution_difference(torch.device("cpu"), precision) < most
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024\n", "550.54.15"),
+        ("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.86  Release Build\n", "570.86"),
+        ("something else", None),
+        (None, None),
+    ],
+)
+def test_the_version_of_the_driver(tmp_path, monkeypatch, text, expected) -> None:
+    monkeypatch.setattr(devices, "_NVIDIA_DRIVER_VERSION", tmp_path / "version")
+    if text is not None:
+        (tmp_path / "version").write_text(text)
+    assert devices.nvidia_driver_version() == expected
+
+
 def test_importing_devices_does_not_import_torch() -> None:
     code = "import sys, voxseed.devices; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

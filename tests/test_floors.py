@@ -28,6 +28,7 @@ FLOORS = {
     "registry": 0,
     "files": 0,
     "devices": 0,
+    "machine": 0,
     "progress": 0,
     "parallel": 0,
     "__version__": 0,

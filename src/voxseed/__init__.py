@@ -17,9 +17,13 @@ _HOMES = {
     "evaluate": "voxseed.workflows.evaluate",
     "expand": "voxseed.workflows.expand",
     "import_dataset": "voxseed.workflows.import_dataset",
+    "import_labels": "voxseed.workflows.import_labels",
+    "import_points": "voxseed.workflows.import_points",
     "predict": "voxseed.workflows.predict",
+    "relabel": "voxseed.workflows.relabel",
     "report": "voxseed.workflows.report",
     "simulate": "voxseed.workflows.simulate",
+    "split": "voxseed.workflows.split",
     "train": "voxseed.workflows.train",
 }
 __all__ = [
@@ -32,9 +36,13 @@ __all__ = [
     "evaluate",
     "expand",
     "import_dataset",
+    "import_labels",
+    "import_points",
     "predict",
+    "relabel",
     "report",
     "simulate",
+    "split",
     "train",
 ]
 
@@ -47,9 +55,13 @@ if TYPE_CHECKING:
     from voxseed.workflows.evaluate import evaluate
     from voxseed.workflows.expand import expand
     from voxseed.workflows.import_dataset import import_dataset
+    from voxseed.workflows.import_labels import import_labels
+    from voxseed.workflows.import_points import import_points
     from voxseed.workflows.predict import predict
+    from voxseed.workflows.relabel import relabel
     from voxseed.workflows.report import report
     from voxseed.workflows.simulate import simulate
+    from voxseed.workflows.split import split
     from voxseed.workflows.train import train
 
 

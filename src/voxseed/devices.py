@@ -1,11 +1,13 @@
 """Devices: which one computes, and in which precision. Torch is imported only when asked."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from voxseed import machine
 from voxseed.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ DEVICE_NAMES = ("auto", "cpu", "cuda")
 Precision = Literal["fp32", "bf16"]
 
 _NVIDIA_DRIVER_DEVICES = Path("/proc/driver/nvidia/gpus")
+_NVIDIA_DRIVER_VERSION = Path("/proc/driver/nvidia/version")
 _ANYWAY = "Or compute on the CPU all the same with --device cpu."
 
 
@@ -53,10 +56,28 @@ def best_precision(device: "torch.device") -> Precision:
 
 
 def available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Cores that this process may use: by its affinity, and by the limit of its container or job."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = machine.core_limit()
+    return allowed if limit is None else max(1, min(allowed, int(limit)))
+
+
+def convolution_difference(device: "torch.device", precision: Precision) -> float:
+    """Largest difference between a small 3D convolution on a device and in float64 on the CPU, relative to the result.
+
+    Raises:
+        RuntimeError: if the device cannot compute it.
+    """
+    import torch
+    from torch.nn.functional import conv3d
+
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randn(1, 4, 12, 12, 12, generator=generator, dtype=torch.float64)
+    weight = torch.randn(8, 4, 3, 3, 3, generator=generator, dtype=torch.float64)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    expected = conv3d(image, weight)
+    found = conv3d(image.to(device, dtype), weight.to(device, dtype)).cpu().double()
+    return float((found - expected).abs().max() / expected.abs().max())
 
 
 def nvidia_device_present() -> bool:
@@ -66,6 +87,16 @@ def nvidia_device_present() -> bool:
     if _NVIDIA_DRIVER_DEVICES.is_dir() and any(_NVIDIA_DRIVER_DEVICES.iterdir()):
         return True
     return "GPU " in _nvidia_smi_list()
+
+
+def nvidia_driver_version() -> str | None:
+    """Version of the NVIDIA driver that is loaded; None where there is none, or it does not tell."""
+    try:
+        text = _NVIDIA_DRIVER_VERSION.read_text(encoding="utf-8")
+    except OSError:
+        return None
+    match = re.search(r"\d+\.\d+(?:\.\d+)?", text)
+    return match[0] if match else None
 
 
 def _nvidia_smi_list() -> str:

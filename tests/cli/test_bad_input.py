@@ -218,7 +218,7 @@ BAD_DATA = [
     ),
     ("class in no label", add_class, "the class '?cube'? (occurs in no|has no voxel)", "check full"),
     ("boxes alone", simulate_boxes, "the class 'ball' has no point and no painted voxel.*Annotate it", "train"),
-    ("other labels", rename_class, r"points/annotations\.json: made for the labels .* Give dataset\.json", POINTS),
+    ("other labels", rename_class, r"points/annotations\.json: made for the labels .* voxseed dataset relabel", POINTS),
     (
         "no ignore voxel",
         paint(lambda painted: painted % 2),

@@ -177,7 +177,7 @@ def test_a_table_without_ignore_fits(empty_set):
 def test_another_labels_table_is_refused(empty_set, table):
     change_json(empty_set, labels=table)
     with pytest.raises(
-        InputError, match=r"annotations\.json: made for the labels .*, but the dataset has .* or change"
+        InputError, match=r"annotations\.json: made for the labels .*, but the dataset has .* voxseed dataset relabel"
     ):
         reopen(empty_set)
 
@@ -192,7 +192,7 @@ def test_another_labels_table_is_refused(empty_set, table):
         ({"author": 7}, "author is 7, expected str"),
         ({"absent": ["a"]}, "expected absent such as"),
         ({"absent": {"a": "tumour"}}, "expected absent such as"),
-        ({"absent": {"a": ["lung"]}}, "absent names the class 'lung' in case a; the dataset has tumour, cyst"),
+        ({"absent": {"a": ["lung"]}}, "absent names the class 'lung' in case a; the labels are tumour, cyst"),
     ],
 )
 def test_a_wrong_description_is_refused(empty_set, changes, message):

@@ -5,13 +5,12 @@ from typing import Annotated
 
 import typer
 
-from voxseed.cli.import_command import import_dataset
+from voxseed.cli import import_command, import_labels, import_points, relabel, split
 from voxseed.cli.options import DatasetPath
 from voxseed.cli.output import print_line, print_table
 from voxseed.errors import InputError
 
-app = typer.Typer(help="Look at a dataset, or simulate annotations of it.", no_args_is_help=True)
-app.command("import")(import_dataset)
+app = typer.Typer(help="Make, look at, annotate, split and relabel a dataset.", no_args_is_help=True)
 
 
 @app.command()
@@ -58,3 +57,8 @@ def simulate(
     )
     print_table(summary.header(), summary.rows())
     print_line(f"Annotation set: {summary.path}")
+
+
+app.command("import")(import_command.import_dataset)
+for command in (import_labels.import_labels, import_points.import_points, split.split, relabel.relabel):
+    app.command()(command)

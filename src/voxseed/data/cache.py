@@ -24,6 +24,9 @@ from filelock import FileLock
 from voxseed.errors import InputError
 from voxseed.types import Shape3
 
+CACHE_VARIABLE = "VOXSEED_CACHE"
+"""Environment variable: the folder, unless `--cache` names one."""
+
 FORMAT_VERSION = 2
 """Cases of another version are not seen: raise it whenever preprocessing or the layout of the files changes."""
 

@@ -9,6 +9,7 @@ from voxseed.data.dataset_json import FILE_NAME, Description, read_description
 from voxseed.data.grids import Grid, require_same_grid
 from voxseed.data.images import read_image
 from voxseed.data.labels import Labels
+from voxseed.data.replacing import is_interrupted
 from voxseed.data.splits import Splits, read_splits
 from voxseed.data.volumes import Image, Volume, read_grid, read_label, write_volume
 from voxseed.errors import InputError, ShapeError
@@ -233,10 +234,14 @@ def scan(path: str | Path) -> tuple[Dataset, tuple[str, ...]]:
     """A dataset and everything that is wrong with its files' names, one sentence each; no image is read.
 
     Raises:
-        InputError: if there is no dataset at all, or its dataset.json is wrong.
+        InputError: if there is no dataset at all, its dataset.json is wrong, or `relabel` was interrupted.
     """
     root = Path(path)
     description = read_description(root)
+    if is_interrupted(root):
+        raise InputError(
+            f"{root}: a change of its labels was interrupted. Finish it first: voxseed dataset relabel {root}."
+        )
     ending, channel_count = description.file_ending, len(description.channel_names)
     training = list_images(root / "imagesTr", ending, channel_count)
     test = list_images(root / "imagesTs", ending, channel_count)

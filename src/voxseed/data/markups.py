@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 _TO_RAS = {"LPS": _LPS_TO_RAS, "1": _LPS_TO_RAS, "RAS": np.eye(3), "0": np.eye(3)}
 _POINT_TYPES = ("Fiducial", "PointList")
 _DEFINED = "defined"
+_SYSTEM = {"coordinateSystem": "LPS", "coordinateUnits": "mm"}
 _FCSV_COLUMNS = "id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID"
 
 
@@ -83,14 +85,10 @@ def write_points(path: Path, points: ObjectPoints, affine: FloatArray) -> None:
         points: the object.
         affine: (4, 4), of the image; its axes give the outside points their directions.
     """
-    positions = np.concatenate([points.inside_mm, points.outside_mm]) @ _LPS_TO_RAS
     labels = [INSIDE] * len(points.inside_mm) + direction_labels(points.outside_mm, affine)
-    control_points = [
-        {"id": str(number), "label": label, "position": position.tolist(), "positionStatus": _DEFINED}
-        for number, (label, position) in enumerate(zip(labels, positions, strict=True), start=1)
-    ]
     name = object_name(points.class_name, points.object_number)
-    _write_node(path, {"type": "Fiducial", "name": name, "controlPoints": control_points})
+    node = PointList(name, tuple(labels), np.concatenate([points.inside_mm, points.outside_mm]))
+    _write_node(path, _fiducials(node))
 
 
 def write_box(path: Path, box: ObjectBox) -> None:
@@ -107,6 +105,28 @@ def write_box(path: Path, box: ObjectBox) -> None:
         "controlPoints": [{"id": "1", "label": name, "position": center, "positionStatus": _DEFINED}],
     }
     _write_node(path, node)
+
+
+def rename_nodes(path: Path, new_name: Callable[[str], str], target: Path) -> None:
+    """Write a markups file with other node names and everything else as it was.
+
+    Args:
+        path: .mrk.json or .fcsv; of the latter, whose only name is the file's, the points and their labels are kept.
+        new_name: of a node name, the new one.
+        target: ends in .mrk.json.
+
+    Raises:
+        InputError: as `read_markups`.
+    """
+    nodes = read_markups(path)
+    if path.name.lower().endswith(".fcsv"):
+        lists = [_fiducials(node) for node in nodes if isinstance(node, PointList)]
+        content: Any = {"@schema": _SCHEMA, "markups": lists}
+    else:
+        content = read_json(path)
+    for node, raw in zip(nodes, content["markups"], strict=True):
+        raw["name"] = new_name(node.name)
+    write_json(target, content)
 
 
 def object_name(class_name: str, object_number: int) -> str:
@@ -128,14 +148,34 @@ def node_stem(path: Path) -> str:
     return path.name[: len(path.name) - len(suffix)]
 
 
+def ras_from(system: Any, path: Path) -> FloatArray:
+    """Matrix (3, 3) from positions in a coordinate system, as Slicer names or numbers it, to RAS+.
+
+    Raises:
+        InputError: if it is neither LPS nor RAS.
+    """
+    matrix = _TO_RAS.get(str(system))
+    if matrix is None:
+        raise InputError(f"{path}: coordinate system {system!r}, expected LPS or RAS. Correct it.")
+    return matrix
+
+
 def _write_node(path: Path, node: dict[str, Any]) -> None:
-    node = {**node, "coordinateSystem": "LPS", "coordinateUnits": "mm"}
-    write_json(path, {"@schema": _SCHEMA, "markups": [node]})
+    write_json(path, {"@schema": _SCHEMA, "markups": [{**node, **_SYSTEM}]})
+
+
+def _fiducials(node: PointList) -> dict[str, Any]:
+    positions = node.points_mm @ _LPS_TO_RAS
+    control_points = [
+        {"id": str(number), "label": label, "position": position.tolist(), "positionStatus": _DEFINED}
+        for number, (label, position) in enumerate(zip(node.labels, positions, strict=True), start=1)
+    ]
+    return {"type": "Fiducial", "name": node.name, "controlPoints": control_points, **_SYSTEM}
 
 
 def _node(node: dict[str, Any], stem: str, path: Path) -> PointList | Roi:
     kind, name = node.get("type"), str(node.get("name") or stem)
-    to_ras = _to_ras(node.get("coordinateSystem", "LPS"), path)
+    to_ras = ras_from(node.get("coordinateSystem", "LPS"), path)
     _require_mm(node.get("coordinateUnits", "mm"), path)
     if kind in _POINT_TYPES:
         return _point_list(node, name, to_ras)
@@ -171,7 +211,7 @@ def _read_fcsv(path: Path, stem: str) -> PointList:
     except UnicodeDecodeError:
         raise InputError(f"{path}: no Slicer fiducial file, it is not text. Save the node again from Slicer.") from None
     header = dict(_header_entry(line) for line in lines if line.startswith("#") and "=" in line)
-    to_ras = _to_ras(header.get("CoordinateSystem", "RAS"), path)
+    to_ras = ras_from(header.get("CoordinateSystem", "RAS"), path)
     columns = [column.strip() for column in header.get("columns", _FCSV_COLUMNS).split(",")]
     labels, positions = [], []
     for row in csv.reader(line for line in lines if line.strip() and not line.startswith("#")):
@@ -187,13 +227,6 @@ def _read_fcsv(path: Path, stem: str) -> PointList:
 def _header_entry(line: str) -> tuple[str, str]:
     key, _, value = line.lstrip("# ").partition("=")
     return key.strip(), value.strip()
-
-
-def _to_ras(system: Any, path: Path) -> FloatArray:
-    matrix = _TO_RAS.get(str(system))
-    if matrix is None:
-        raise InputError(f"{path}: coordinate system {system!r}, expected LPS or RAS. Save the node again from Slicer.")
-    return matrix
 
 
 def _require_mm(units: Any, path: Path) -> None:

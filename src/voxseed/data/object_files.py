@@ -42,17 +42,35 @@ def read_objects(
     Raises:
         InputError: if a file is wrong, an object is ambiguous, of no class, there twice, or does not fit the image.
     """
+    nodes = [(path, node) for path in markups_files(folder) for node in read_markups(path)]
+    return objects_of_nodes(nodes, labels, protocol, grid, str(folder))
+
+
+def objects_of_nodes(
+    nodes: Sequence[tuple[Path, PointList | Roi]], labels: Labels, protocol: str, grid: OnGrid | None, origin: str
+) -> tuple[tuple[ObjectPoints, ...], tuple[ObjectBox, ...]]:
+    """The objects of a case that nodes mean; lists without a point are left out.
+
+    Args:
+        nodes: each with its file, for messages.
+        labels: of the dataset.
+        protocol: of the annotation set.
+        grid: as in `read_objects`.
+        origin: of all nodes together, for messages.
+
+    Raises:
+        InputError: as `read_objects`.
+    """
     points: list[ObjectPoints] = []
     boxes: list[ObjectBox] = []
-    for path in _markups_files(folder):
-        for node in read_markups(path):
-            class_name, number = _class_and_number(node.name, labels, path)
-            if isinstance(node, Roi):
-                boxes.append(_box(node, class_name, number, grid, path))
-            elif node.labels:
-                points.append(_points(node, class_name, number, protocol, grid, path))
-    _require_different(points, folder)
-    _require_different(boxes, folder)
+    for path, node in nodes:
+        class_name, number = _class_and_number(node.name, labels, path)
+        if isinstance(node, Roi):
+            boxes.append(_box(node, class_name, number, grid, path))
+        elif node.labels:
+            points.append(_points(node, class_name, number, protocol, grid, path))
+    _require_different(points, origin)
+    _require_different(boxes, origin)
     return tuple(points), tuple(boxes)
 
 
@@ -74,9 +92,18 @@ def write_objects(folder: Path, points: Sequence[ObjectPoints], boxes: Sequence[
         path = folder / f"{_stem(box)}.box.mrk.json"
         write_box(path, box)
         written.add(path)
-    for path in _markups_files(folder):
+    for path in markups_files(folder):
         if path not in written:
             path.unlink()
+
+
+def markups_files(folder: Path) -> list[Path]:
+    """Markups of a folder, sorted; none if there is no folder."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path for path in folder.iterdir() if path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
+    )
 
 
 def _class_and_number(name: str, labels: Labels, path: Path) -> tuple[str, int]:
@@ -113,19 +140,11 @@ def _stem(item: ObjectPoints | ObjectBox) -> str:
     return quote(object_name(item.class_name, item.object_number), safe=" #()+,")
 
 
-def _markups_files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(
-        path for path in folder.iterdir() if path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
-    )
-
-
-def _require_different(objects: Sequence[ObjectPoints] | Sequence[ObjectBox], folder: Path) -> None:
+def _require_different(objects: Sequence[ObjectPoints] | Sequence[ObjectBox], origin: str) -> None:
     counts = Counter(object_name(item.class_name, item.object_number) for item in objects)
     for name, count in counts.items():
         if count > 1:
             raise InputError(
-                f"{folder}: {count} nodes are called {name!r}, expected one per object. Call further objects of the "
+                f"{origin}: {count} nodes are called {name!r}, expected one per object. Call further objects of the "
                 f"class {parse_object_name(name)[0]}#2, #3, …"
             )

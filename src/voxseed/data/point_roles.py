@@ -41,7 +41,7 @@ def split_by_role(
     Raises:
         InputError: if a role is missing, or positions allow more than one answer.
     """
-    roles = [_role(label) for label in labels]
+    roles = [role_of(label) for label in labels]
     if all(roles):
         inside = _inside_by_label(roles, origin)
     else:
@@ -81,7 +81,8 @@ def along_patient_axes(points_mm: FloatArray, affine: FloatArray) -> FloatArray:
     return result.T
 
 
-def _role(label: str) -> str | None:
+def role_of(label: str) -> str | None:
+    """The role that a label names, without its number; None if it names none."""
     match = _ROLE_LABEL.fullmatch(label.strip())
     return match[1].lower() if match else None
 

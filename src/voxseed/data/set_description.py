@@ -58,31 +58,50 @@ def read_set_description(folder: Path, labels: Labels) -> SetDescription:
     Raises:
         InputError: if the folder or file is missing or wrong, or the labels table no longer fits; says what to do.
     """
+    description = load_set_description(folder, labels)
+    _require_fitting(description.labels, labels, folder / DESCRIPTION_NAME)
+    return description
+
+
+def load_set_description(folder: Path, labels: Labels) -> SetDescription:
+    """Read annotations.json, whatever labels table it was made for.
+
+    Args:
+        folder: of the set.
+        labels: those of a folder of markups without that file.
+
+    Raises:
+        InputError: if the folder or file is missing or wrong.
+    """
     path = folder / DESCRIPTION_NAME
     if not folder.is_dir():
         raise InputError(f"{folder}: no such annotation set.")
     if not path.is_file() and _has_markups(folder):
         return SetDescription("points", labels.with_ignore())
     if not path.is_file():
-        table = str(dict(labels.with_ignore())).replace("'", '"')
+        example = str(dict(labels.with_ignore())).replace("'", '"')
         raise InputError(
             f"{folder}: a folder without {DESCRIPTION_NAME}. To make an annotation set of it, write that file with "
-            f'this, adapted: {{"version": 1, "protocol": "scribbles", "labels": {table}}}'
+            f'this, adapted: {{"version": 1, "protocol": "scribbles", "labels": {example}}}'
         )
     content = read_json(path)
     if not isinstance(content, dict) or content.get("version") != _VERSION:
         found = content.get("version") if isinstance(content, dict) else type(content).__name__
         raise InputError(f"{path}: expected an annotation set of version {_VERSION}, found {found!r}.")
-    description = SetDescription(
+    table = labels_from_json(content.get("labels"), str(path))
+    return SetDescription(
         protocol=_protocol(content.get("protocol"), path),
-        labels=labels_from_json(content.get("labels"), str(path)),
+        labels=table,
         seed=_optional(content, "seed", int, path),
         author=_optional(content, "author", str, path),
-        absent=_absent(content.get("absent", {}), labels, path),
+        absent=_absent(content.get("absent", {}), table, path),
         extra={key: value for key, value in content.items() if key not in _KNOWN_KEYS},
     )
-    _require_fitting(description.labels, labels, path)
-    return description
+
+
+def same_table(a: Labels, b: Labels) -> bool:
+    """Whether two tables mean the same; whether either names `ignore` does not matter, its value does."""
+    return a.without_ignore() == b.without_ignore() and a.next_ignore_value == b.next_ignore_value
 
 
 def _has_markups(folder: Path) -> bool:
@@ -109,17 +128,16 @@ def _absent(value: Any, labels: Labels, path: Path) -> dict[str, frozenset[str]]
         unknown = [name for name in names if name not in labels.foreground]
         if unknown:
             raise InputError(
-                f"{path}: absent names the class {unknown[0]!r} in case {case}; the dataset has "
+                f"{path}: absent names the class {unknown[0]!r} in case {case}; the labels are "
                 f"{', '.join(labels.foreground)}. Correct the name."
             )
     return {case: frozenset(names) for case, names in value.items()}
 
 
 def _require_fitting(found: Labels, dataset: Labels, path: Path) -> None:
-    """Equal tables fit; whether either names `ignore` does not matter, its value does."""
-    if found.without_ignore() != dataset.without_ignore() or found.next_ignore_value != dataset.next_ignore_value:
+    if not same_table(found, dataset):
         raise InputError(
             f"{path}: made for the labels {dict(found)}, but the dataset has {dict(dataset.with_ignore())}. "
-            "Give dataset.json the old labels again, or change the annotations (values in painted maps, names in "
-            f"markups) to the new labels and then write these into {DESCRIPTION_NAME}."
+            "Bring annotations up to date with voxseed dataset relabel (--rename OLD=NEW for each class that is called "
+            "otherwise now), or give dataset.json the old labels again."
         )

@@ -4,15 +4,12 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from voxseed.data.annotation_sets import AnnotationSet
 from voxseed.data.datasets import Dataset
 from voxseed.data.protocols.base import PROTOCOLS, Simulation, SimulationSettings, generator
 from voxseed.errors import InputError
 from voxseed.progress import track
 from voxseed.settings import validate
-from voxseed.workflows.new_folder import new_folder
-
-_REMEDY = "Write the set elsewhere with --out, and name that folder with --annotations later."
+from voxseed.workflows.new_set import new_set, place_of_new_set
 
 
 @dataclass(frozen=True)
@@ -90,14 +87,9 @@ def simulate(
     cases = tuple(case for case in data.cases if data.has_label(case))
     if not cases:
         raise InputError(f"{data.root / 'labelsTr'}: no dense labels, so there is nothing to simulate from.")
-    target = Path(out) if out else data.root / "annotations" / _plain_name(set_name or protocol)
-    if target.exists() and any(target.iterdir()):
-        raise InputError(f"{target}: is there already. Choose another name with --set-name, or remove it.")
+    target = place_of_new_set(data, set_name or protocol, out)
     simulations = []
-    with new_folder(target, target.parent if out else data.root, _REMEDY) as folder:
-        annotation_set = AnnotationSet.create(
-            folder, data.labels, protocol, seed=seed, file_ending=data.file_ending, grid_of=data.read_grid
-        )
+    with new_set(data, target, protocol, seed) as annotation_set:
         for case in track(cases, "Simulating", len(cases)):
             label = data.read_label(case)
             if label is None:
@@ -108,12 +100,6 @@ def simulate(
             simulations.append(simulation)
     unlabelled = tuple(case for case in data.cases if case not in cases)
     return SimulationSummary(target, _counts(data.labels.foreground, simulations), cases, unlabelled)
-
-
-def _plain_name(name: str) -> str:
-    if name.startswith(".") or set(name) & set("/\\"):
-        raise InputError(f"--set-name {name}: expected a plain name, such as points-2. For another folder use --out.")
-    return name
 
 
 def _counts(class_names: tuple[str, ...], simulations: list[Simulation]) -> tuple[ClassCount, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from voxseed.data.annotation_sets import AnnotationSet
-from voxseed.data.cache import PatchCache
+from voxseed.data.cache import CACHE_VARIABLE, PatchCache
 from voxseed.data.datasets import Dataset
 from voxseed.devices import best_precision, resolve_device
 from voxseed.errors import InputError
@@ -19,8 +19,6 @@ from voxseed.training.run_folder import RunFolder
 from voxseed.training.settings import RunSettings, load_run_settings, read_run_settings
 from voxseed.training.starts import read_starts
 from voxseed.workflows.annotated_cases import annotated_cases, require_every_class
-
-CACHE_VARIABLE = "VOXSEED_CACHE"
 
 
 def train(

@@ -229,7 +229,12 @@ def test_ctrl_c_ends_training_with_one_sentence_and_resuming_finishes_it(
     longer = ("--set", "training.iterations=60", "--set", "recipe.stages=1", "--devices", devices)
     words = [str(word) for word in ("train", tiny_dataset, "--run", run, *tiny, *longer)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "voxseed", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "voxseed", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Where the tests run in a shell's background, processes inherit that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while process.poll() is None and not (run / "stages" / "01-stage-one" / "last.ckpt").exists():
         time.sleep(0.01)

@@ -30,6 +30,7 @@ SETTINGS = (
     f"training.patch_shape={list(PATCH)}",
     f"training.epoch_length={EPOCH_LENGTH}",
     f"training.iterations={EPOCH_LENGTH * EPOCHS}",
+    "recipe.stages=1",
     f"networks.primary.width={WIDTH}",
     "networks.auxiliary.architecture=unet3d",
     f"networks.auxiliary.width={WIDTH}",
@@ -44,14 +45,17 @@ def run() -> list[dict[str, Any]]:
         dataset = Path(folder) / "dataset"
         make_dataset(dataset, kind="head", train=4, test=0, seed=0)
         simulate(dataset, "points", seed=0)
-        stage_one = Path(folder) / "stage-one"
-        starts = [f"{member}={stage_one}:{member}" for member in ("primary", "auxiliary")]
-        methods: list[tuple[str, int, Sequence[str]]] = [("partial", 1, ()), ("stage-one", 2, ()), ("scm", 2, starts)]
-        for method, networks, start_from in methods:
+        starts = [f"{member}={Path(folder) / 'pa-seg'}:{member}" for member in ("primary", "auxiliary")]
+        methods: list[tuple[str, str, int, Sequence[str]]] = [
+            ("partial", "partial", 1, ()),
+            ("stage one of pa-seg", "pa-seg", 2, ()),
+            ("second stage of pa-seg", "scm", 2, starts),
+        ]
+        for name, method, networks, start_from in methods:
             loop = _loop_seconds(dataset, method, start_from, Path(folder) / method)
             rows.append(
                 {
-                    "name": method,
+                    "name": name,
                     "loop_seconds": loop,
                     "bare_seconds": networks * bare,
                     "share_of_networks": networks * bare / loop,

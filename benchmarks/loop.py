@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from voxseed.data.phantoms import make_dataset
-from voxseed.devices import best_precision
+from voxseed.devices import best_precision, memory_format
 from voxseed.networks.factory import build_network, default_arguments
 from voxseed.workflows.simulate import simulate
 from voxseed.workflows.train import train
@@ -76,7 +76,8 @@ def _loop_seconds(dataset: Path, method: str, start_from: Sequence[str], run_fol
 
 def _bare_seconds() -> float:
     """Median of a step: forward, backward, AdamW."""
-    network = build_network("unet3d", 1, 2, **default_arguments("unet3d", (1.5, 1.5, 1.5), PATCH, WIDTH))
+    arguments = default_arguments("unet3d", (1.5, 1.5, 1.5), PATCH, WIDTH)
+    network = build_network("unet3d", 1, 2, **arguments).to(memory_format=memory_format(torch.device("cpu")))
     optimiser = torch.optim.AdamW(network.parameters())
     image = torch.randn(1, 1, *PATCH)
     times = []

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from voxseed.data.preprocessing import PreprocessedImage
 from voxseed.data.volumes import Image, Volume
-from voxseed.devices import Precision, best_precision, resolve_device
+from voxseed.devices import Precision, best_precision, memory_format, resolve_device
 from voxseed.errors import InputError
 from voxseed.inference.model_files import DESCRIPTION_NAME, Model, load_model
 from voxseed.inference.sliding_window import sliding_window
@@ -63,7 +63,8 @@ class Predictor:
             raise InputError(f"The model has no network {unknown[0]!r}. Known: {', '.join(model.networks)}.")
         self._device = device
         self._precision = precision
-        self._networks = [model.networks[name].to(device).eval() for name in self.members]
+        layout = memory_format(device)
+        self._networks = [model.networks[name].to(device, memory_format=layout).eval() for name in self.members]
 
     @classmethod
     def load(

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from voxseed.errors import ShapeError
 from voxseed.networks.base import NETWORKS, Architecture
+from voxseed.networks.instance_norm import use_fast_instance_norm
 from voxseed.settings import validate
 from voxseed.types import Shape3, Spacing
 
@@ -68,7 +69,7 @@ class Network(nn.Module):
             **architecture.model_dump(mode="json"),
         }
         self.divisor = architecture.divisor()
-        self.body = architecture.build(in_channels, class_count)
+        self.body = use_fast_instance_norm(architecture.build(in_channels, class_count))
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, C, I, J, K) of an image (B, M, I, J, K).

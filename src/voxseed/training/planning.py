@@ -11,7 +11,7 @@ import torch
 
 from voxseed.data.cache import estimated_bytes
 from voxseed.data.preprocessing import Box, Preprocessing
-from voxseed.devices import available_cores
+from voxseed.devices import available_cores, memory_format
 from voxseed.errors import InputError
 from voxseed.methods.base import METHODS
 from voxseed.methods.recipes import Recipe
@@ -241,12 +241,13 @@ def measured_seconds_per_iteration(
     """Forward and backward of all networks on a patch of noise; the faster of two tries, because the first warms up."""
     image = torch.randn(batch_size, channels, *patch_shape, device=device)
     return sum(
-        _seconds_of(build_network(in_channels=channels, class_count=classes, **arguments).to(device), image, precision)
+        _seconds_of(build_network(in_channels=channels, class_count=classes, **arguments), image, precision)
         for arguments in networks.values()
     )
 
 
 def _seconds_of(network: torch.nn.Module, image: torch.Tensor, precision: str) -> float:
+    network = network.to(image.device, memory_format=memory_format(image.device))
     durations = []
     for _ in range(2):
         start = time.perf_counter()

@@ -10,6 +10,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from torch import nn
 
+from voxseed.devices import memory_format
 from voxseed.errors import InputError, InterruptedRunError
 from voxseed.inference.model_files import ModelDescription, NetworkDescription, load_model, save_model
 from voxseed.methods.base import METHODS, Method
@@ -164,7 +165,7 @@ def _method(job: Job, plan: Plan, stage: PlannedStage, seed: tuple[int, int], we
         torch.manual_seed(mixed_seed(*seed, number))
         networks[member] = build_network(
             in_channels=len(plan.channels), class_count=job.dataset.labels.class_count, **plan.networks[member]
-        )
+        ).to(memory_format=memory_format(torch.device(job.device)))
         if member in weights:
             networks[member].load_state_dict(weights[member])
     return kind(networks, job.settings.of_method(stage.method))

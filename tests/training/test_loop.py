@@ -57,6 +57,23 @@ def _job(path, iterations=ITERATIONS, devices=1) -> StageJob:
     )
 
 
+class StepCounter(Partial):
+    """Remembers how far the stage was when it was told of a step."""
+
+    def __init__(self, networks, settings):
+        super().__init__(networks, settings)
+        self.seen = []
+
+    def after_step(self, progress):
+        self.seen.append((progress.step, progress.epoch, progress.fraction))
+
+
+def test_after_step_is_called_once_when_a_step_is_done(tmp_path):
+    method = StepCounter(nn.ModuleDict({"primary": _network(0)}), PartialLossSettings())
+    run_stage(_job(tmp_path, iterations=6), lambda: method, _dataset())
+    assert method.seen == [(step, (step - 1) // EPOCH_LENGTH, step / 6) for step in range(1, 7)]
+
+
 class StopAt(Callback):
     """Raises before a step."""
 

@@ -106,6 +106,9 @@ class Method(ABC):
     def losses(self, batch: Batch, progress: Progress) -> Terms:
         """Weighted loss terms of every network."""
 
+    def after_step(self, progress: Progress) -> None:
+        """Called after every optimiser step, as for moving averages of weights."""
+
     def after_epoch(self, progress: Progress) -> None:
         """Called once when an epoch is done, before its checkpoint is written."""
 

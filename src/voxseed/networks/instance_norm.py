@@ -35,7 +35,7 @@ class InstanceNorm3d(nn.InstanceNorm3d):
 
 
 class _PerSample(torch.autograd.Function):
-    """Batch normalisation of each sample, written into one result; autograd's slices would fill whole batches with 0."""
+    """Batch normalisation of each sample, written into one result; slices in autograd fill whole batches with 0."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:

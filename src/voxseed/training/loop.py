@@ -74,6 +74,10 @@ class TrainingModule(pl.LightningModule):
             self._sums[name] = self._sums.get(name, 0.0) + value.detach()
         return total_loss(terms)
 
+    def on_train_batch_end(self, *_: Any, **__: Any) -> None:
+        """Lightning's hook."""
+        self.method.after_step(self.progress)
+
     def on_train_epoch_end(self) -> None:
         """Lightning's hook."""
         self.method.after_epoch(Progress(self.global_step, self.current_epoch + 1, self.progress.fraction))

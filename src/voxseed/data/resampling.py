@@ -99,6 +99,8 @@ def resampled_argmax(probabilities: np.ndarray, shape: Shape3) -> LabelArray:
         uint8; the first class where several are equally probable.
     """
     _require_3d(probabilities[0])
+    if probabilities.shape[1:] == shape:
+        return np.concatenate([probabilities[:, rows].argmax(axis=0).astype(np.uint8) for rows in _slabs(shape)])
     matrices = _matrices(linear_matrix, probabilities.shape[1:], shape)
     result = np.zeros(shape, dtype=np.uint8)
     for rows in _slabs(shape):

@@ -56,6 +56,8 @@ def resample(volume: np.ndarray, shape: Shape3) -> FloatArray:
 def resample_mask(mask: BoolArray, shape: Shape3) -> BoolArray:
     """True where more than half of the voxel's volume is."""
     _require_3d(mask)
+    if mask.shape == shape:
+        return mask
     matrices = _matrices(share_matrix, mask.shape, shape)
     return np.concatenate([_resampled_rows(mask, matrices, rows) > _MAJORITY for rows in _slabs(shape)])
 

@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from voxseed.methods.base import Batch, Progress
-from voxseed.methods.scm import SCMSettings, SelfAndCrossMonitoring, pseudo_label
+from voxseed.methods.pseudo_labels import pseudo_label
+from voxseed.methods.scm import SCMSettings, SelfAndCrossMonitoring
 
 
 def _network(seed: int) -> nn.Module:

@@ -18,9 +18,9 @@ class SizeLoss(nn.Module):
     """((V - b) / V*)^2 where the volume V leaves its bounds b = 0.9 V* and 1.1 V*, else 0.
 
     Kervadec et al. 2019, with the bounds of Zhai et al. 2023 (PA-Seg); relative to V*, so that objects of any size
-    count alike. V is the probability of the object's class summed over its box. Where the patch cuts the box, a part of the
-    object may lie outside, and the upper bound alone holds. Mean over the objects of a sample, then over the samples
-    that have one.
+    count alike. V is the probability of the object's class summed over its box. Where the patch cuts the box, a part of
+    the object may lie outside, and the upper bound alone holds. Mean over the objects of a sample, then over the
+    samples that have one.
 
     Forward args:
         probabilities: (B, C, I, J, K), in [0, 1].
@@ -48,4 +48,3 @@ def _of_object(probabilities: Tensor, item: ObjectInPatch) -> Tensor:
     if item.is_whole:
         loss = loss + (LOWER_SHARE - share).clamp(min=0).square()
     return loss
-

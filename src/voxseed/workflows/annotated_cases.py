@@ -51,9 +51,13 @@ def require_every_class(
         if annotation_set is None
         else (annotation_set.path, "no points and no box" if objects_alone else "no point and no painted voxel")
     )
+    hint = ""
+    if annotation_set is not None and not objects_alone:
+        boxed = any(name in _with_object(annotation_set, case) for case in cases)
+        hint = "learn from its boxes with --method dtp or deepcut, " if boxed else ""
     raise InputError(
         f"{where}: the class {name!r} has {what} in the {len(cases)} cases to train on. "
-        "Annotate it in one of them, or remove it from dataset.json."
+        f"Annotate it in one of them, {hint}or remove it from dataset.json."
     )
 
 

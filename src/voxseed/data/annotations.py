@@ -48,8 +48,8 @@ class CaseAnnotation:
         protocol: "points", "extreme-points", "box", "scribbles", "slices", "dense", "noisy-dense", …
         points: objects annotated by points.
         boxes: objects annotated by boxes.
-        painted: label map in the dataset's own label values, `ignore` where unannotated (dense,
-            noisy-dense: nowhere).
+        painted: label map in the dataset's own label values, `ignore` where unannotated, which in
+            dense and noisy-dense maps is nowhere.
         absent: foreground classes that the annotator says do not occur in this case.
     """
 

@@ -33,12 +33,11 @@ def build_supervision(
     """Build the target of one case from its annotation.
 
     Objects given by points are grown, objects given by boxes leave their box unlabelled; so do all where the kind is
-    BOXES, whatever their points say. A voxel is background where
-    every object whose box holds it says so: outside all boxes, or, growing from both sides, beyond the background
-    threshold of each. Where foregrounds meet, the object with the smaller ratio wins. Voxels that are not valid are
-    background. Without any object nothing is known to be background, unless all classes are absent. What is painted
-    is taken as it is, above everything else. A map of the protocol noisy-dense is not trusted: neither what it says nor
-    which classes it lacks is certain.
+    BOXES, whatever their points say. A voxel is background where every object whose box holds it says so: outside all
+    boxes, or, growing from both sides, beyond the background threshold of each. Where foregrounds meet, the object with
+    the smaller ratio wins. Voxels that are not valid are background. Without any object nothing is known to be
+    background, unless all classes are absent. What is painted is taken as it is, above everything else. A map of the
+    protocol noisy-dense is not trusted: neither what it says nor which classes it lacks is certain.
 
     Args:
         annotation: of the case.

@@ -13,7 +13,7 @@ from voxseed.supervision.kinds import ObjectInPatch
 
 
 def _object(true_voxels, is_whole=True, class_index=1, start=(0, 0, 0), stop=(2, 2, 2)) -> ObjectInPatch:
-    return ObjectInPatch(class_index, start, stop, is_whole, 8.0, true_voxels)
+    return ObjectInPatch(class_index, start, stop, is_whole, (2, 2, 2), true_voxels)
 
 
 def _probabilities(value: float, classes: int = 2) -> torch.Tensor:

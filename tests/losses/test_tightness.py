@@ -33,9 +33,9 @@ def test_a_diagonal_touches_every_line_of_its_box():
 
 def test_barriers_of_whole_objects_are_summed_and_samples_averaged():
     p = torch.rand(2, 3, 8, 8, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    first = ObjectInPatch(1, (0, 1, 2), (5, 6, 8), True, 150.0)
-    second = ObjectInPatch(2, (4, 4, 4), (8, 8, 8), True, 64.0)
-    cut = ObjectInPatch(1, (0, 0, 0), (3, 8, 8), False, 400.0)
+    first = ObjectInPatch(1, (0, 1, 2), (5, 6, 8), True, (5, 5, 6))
+    second = ObjectInPatch(2, (4, 4, 4), (8, 8, 8), True, (4, 4, 4))
+    cut = ObjectInPatch(1, (0, 0, 0), (3, 8, 8), False, (6, 8, 8))
     loss = TightnessLoss(band_width=4)(p, [[first, second, cut], [first]], 5.0)
     sums = []
     for sample, items in ((0, (first, second)), (1, (first,))):
@@ -48,7 +48,7 @@ def test_barriers_of_whole_objects_are_summed_and_samples_averaged():
 @pytest.mark.parametrize(("margin", "box"), [(1, (1, 5)), (2, (2, 4)), (9, (2, 4))])
 def test_the_box_is_shrunk_by_its_margin_but_never_to_nothing(margin, box):
     p = torch.rand(1, 2, 6, 6, 6, generator=torch.Generator().manual_seed(2))
-    whole = ObjectInPatch(1, (0, 0, 0), (6, 6, 6), True, 216.0)
-    tight = ObjectInPatch(1, (box[0],) * 3, (box[1],) * 3, True, 1.0)
+    whole = ObjectInPatch(1, (0, 0, 0), (6, 6, 6), True, (6, 6, 6))
+    tight = ObjectInPatch(1, (box[0],) * 3, (box[1],) * 3, True, (1, 1, 1))
     shrunk = TightnessLoss(band_width=2, margin_voxels=margin)(p, [[whole]], 5.0)
     torch.testing.assert_close(shrunk, TightnessLoss(band_width=2)(p, [[tight]], 5.0))

@@ -23,8 +23,8 @@ def small_batch() -> Batch:
     target[~valid] = 255
     objects = tuple(
         (
-            ObjectInPatch(1, (0, 0, 0), (3, 3, 3), True, 27.0, 10.0),
-            ObjectInPatch(2, (1, 2, 0), (4, 5, 3), number == 0, 27.0, 8.0),
+            ObjectInPatch(1, (0, 0, 0), (3, 3, 3), True, (3, 3, 3), 10.0),
+            ObjectInPatch(2, (1, 2, 0), (4, 5, 3), number == 0, (3, 3, 3), 8.0),
         )
         for number in range(2)
     )

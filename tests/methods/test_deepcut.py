@@ -17,7 +17,10 @@ def _row(values) -> torch.Tensor:
 
 
 def test_what_nobody_knows_in_a_box_is_its_object_and_the_smaller_box_wins(small_batch):
-    objects = (ObjectInPatch(2, (0, 0, 2), (1, 1, 4), True, 2.0), ObjectInPatch(1, (0, 0, 1), (1, 1, 6), True, 5.0))
+    objects = (
+        ObjectInPatch(2, (0, 0, 2), (1, 1, 4), True, (1, 1, 2)),
+        ObjectInPatch(1, (0, 0, 1), (1, 1, 6), True, (1, 1, 5)),
+    )
     batch = replace(
         small_batch,
         image=_row([0.0] * 7),

@@ -153,12 +153,12 @@ def test_processes_share_the_indices_of_an_epoch(world_size):
 @pytest.mark.parametrize(
     ("start", "read", "flipped_axes", "expected"),
     [
-        ((0, 0, 0), (8, 8, 8), (), ((2, 1, 3), (6, 3, 8), True, 40.0)),
-        ((1, 0, 2), (8, 8, 8), (), ((1, 1, 1), (5, 3, 6), True, 40.0)),
-        ((0, 0, 0), (8, 8, 8), (0, 2), ((2, 1, 0), (6, 3, 5), True, 40.0)),  # 8 - 6 to 8 - 2, 8 - 8 to 8 - 3
-        ((3, 0, 0), (8, 8, 8), (0,), ((5, 1, 3), (8, 3, 8), False, 40.0)),  # one voxel lies before the patch
-        ((0, 0, 0), (4, 4, 8), (), ((4, 2, 3), (8, 6, 8), False, 160.0)),  # twice enlarged along two axes
-        ((0, 0, 0), (16, 16, 16), (), ((1, 0, 1), (3, 1, 4), True, 6.0)),  # voxels whose centres lie in the box
+        ((0, 0, 0), (8, 8, 8), (), ((2, 1, 3), (6, 3, 8), True, (4, 2, 5))),
+        ((1, 0, 2), (8, 8, 8), (), ((1, 1, 1), (5, 3, 6), True, (4, 2, 5))),
+        ((0, 0, 0), (8, 8, 8), (0, 2), ((2, 1, 0), (6, 3, 5), True, (4, 2, 5))),  # 8 - 6 to 8 - 2, 8 - 8 to 8 - 3
+        ((3, 0, 0), (8, 8, 8), (0,), ((5, 1, 3), (8, 3, 8), False, (4, 2, 5))),  # one voxel lies before the patch
+        ((0, 0, 0), (4, 4, 8), (), ((4, 2, 3), (8, 6, 8), False, (8, 4, 5))),  # twice enlarged along two axes
+        ((0, 0, 0), (16, 16, 16), (), ((1, 0, 1), (3, 1, 4), True, (2, 1, 3))),  # voxels whose centres lie in the box
         ((6, 0, 0), (8, 8, 8), (), None),
     ],
 )

@@ -13,7 +13,7 @@ from voxseed.data.annotations import CaseAnnotation
 from voxseed.data.datasets import Dataset
 from voxseed.data.volumes import Volume
 from voxseed.errors import InputError
-from voxseed.training.display import StageDisplay
+from voxseed.training.checkpoints import EpochCheckpoint
 from voxseed.training.run_folder import RunFolder
 from voxseed.workflows.simulate import simulate
 from voxseed.workflows.train import train
@@ -74,18 +74,21 @@ class Killed(Exception):
 @pytest.mark.parametrize("method", ["deepcut", "self-ensembling"])
 @pytest.mark.parametrize("epochs", [1, 2])
 def test_a_killed_run_resumes_to_the_same_weights(method, epochs, tiny_dataset, first_stage, tmp_path, monkeypatch):
-    """After the first of three epochs DeepCut's new targets are written, but the checkpoint is not."""
+    """DeepCut's targets of the next round are written then, and the checkpoint is not."""
     settings = (*TINY, "deepcut.rounds=3", "deepcut.crf.radius_voxels=[1, 1, 1]", "self_ensembling.history=3")
     starts = _starts(first_stage, ("primary",))
     arguments = {"method": method, "overrides": settings, "start_from": starts, "device": "cpu"}
     whole = train(tiny_dataset, run=tmp_path / "whole", **arguments)
 
+    write = EpochCheckpoint.on_train_epoch_end
+
     def killed(self, trainer, module):
         if trainer.current_epoch + 1 == epochs:
             raise Killed
+        write(self, trainer, module)
 
     with monkeypatch.context() as patch:
-        patch.setattr(StageDisplay, "on_train_epoch_end", killed)
+        patch.setattr(EpochCheckpoint, "on_train_epoch_end", killed)
         with pytest.raises(Killed):
             train(tiny_dataset, run=tmp_path / "run", **arguments)
     resumed = train(tiny_dataset, run=tmp_path / "run", resume=True, **arguments)

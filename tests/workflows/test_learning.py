@@ -61,6 +61,7 @@ SMALL = (
     *(f"networks.{member}.architecture=residual-unet" for member in MEMBERS),
     *(f"networks.{member}.width=4" for member in MEMBERS),
     "cps.ramp_fraction=0.5",
+    "dtp.margin_voxels=3",
 )
 FROM_ANNOTATIONS = {
     "partial": 0.8,

@@ -1,5 +1,6 @@
 """DeepCut: boxes alone; the box is the first segmentation, and a CRF cuts it to the object between rounds."""
 
+import math
 from typing import Any
 
 import torch
@@ -85,7 +86,7 @@ def boxes_filled(batch: Batch) -> Tensor:
     target = batch.target.clone()
     open_voxels = ~batch.annotated & batch.valid
     for sample, objects in enumerate(batch.objects):
-        for item in sorted(objects, key=lambda item: -item.box_voxels):
+        for item in sorted(objects, key=lambda item: -math.prod(item.box_shape)):
             inside = (sample, 0, *item.slices)
             target[inside] = torch.where(open_voxels[inside], item.class_index, target[inside])
     return target

@@ -53,7 +53,7 @@ class DeepTightnessPrior(Method):
         """Three terms per network; one of weight 0 is left out."""
         settings = self.settings
         t = _FIRST_T * _BASE ** (settings.hardening * progress.fraction)
-        objects = settings.volume.known_objects(batch)
+        objects = settings.volume.known_objects(batch, settings.margin_voxels)
         terms: Terms = {}
         for name, network in self.networks.items():
             logits = network(batch.image)

@@ -1,7 +1,7 @@
 """What a method takes an object's volume to be: a share of its box, or, as an oracle, the truth."""
 
+import math
 from dataclasses import replace
-from math import pi
 from typing import Literal
 
 from pydantic import Field
@@ -15,20 +15,28 @@ class VolumeSettings(Settings):
     """Volume V* of an object."""
 
     source: Literal["box", "true"] = Field(
-        "box", description="box: box_share of its box; true: from its dense label, an oracle that the run names."
+        "box",
+        description="box: box_share of its box; true: from its dense label, an oracle that the run names.",
     )
-    box_share: float = Field(pi / 6, gt=0, le=1, description="Of the box; an ellipsoid has 0.52 of a tight one.")
+    box_share: float = Field(
+        math.pi / 6, gt=0, le=1, description="Of the box without its margin; an ellipsoid has 0.52 of a tight box."
+    )
 
     @property
     def oracle(self) -> tuple[str, ...]:
         """What is taken from dense labels."""
         return (TRUE_VOLUME,) if self.source == "true" else ()
 
-    def known_objects(self, batch: Batch) -> tuple[tuple[ObjectInPatch, ...], ...]:
-        """The objects of a batch, with V* as their volume."""
+    def known_objects(self, batch: Batch, margin_voxels: int) -> tuple[tuple[ObjectInPatch, ...], ...]:
+        """The objects of a batch, with V* as their volume.
+
+        Args:
+            margin_voxels: boxes are so much larger than their objects on each side.
+        """
         if self.source == "true":
             return batch.objects
-        return tuple(
-            tuple(replace(item, true_voxels=self.box_share * item.box_voxels) for item in objects)
-            for objects in batch.objects
-        )
+        return tuple(tuple(self._estimated(item, margin_voxels) for item in objects) for objects in batch.objects)
+
+    def _estimated(self, item: ObjectInPatch, margin_voxels: int) -> ObjectInPatch:
+        tight = math.prod(max(size - 2 * margin_voxels, 1) for size in item.box_shape)
+        return replace(item, true_voxels=self.box_share * tight)

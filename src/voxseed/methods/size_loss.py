@@ -15,6 +15,9 @@ class SizeLossSettings(RegularisedSettings):
     """Partial supervision with bounds on the volume of every object."""
 
     weight: float = Field(0.1, ge=0, description="Of the squared excess over the bounds, relative to the volume.")
+    margin_voxels: int = Field(
+        2, ge=0, description="The boxes are so much larger than the objects on each side, on the working grid."
+    )
     volume: VolumeSettings = VolumeSettings()
 
 
@@ -38,5 +41,6 @@ class SizeLossMethod(Regularised):
 
     def regulariser(self, logits: Tensor, batch: Batch) -> Tensor:
         """Squared excess over the bounds, relative to the volume."""
-        loss: Tensor = self._size(logits.softmax(dim=1), self.settings.volume.known_objects(batch))
+        objects = self.settings.volume.known_objects(batch, self.settings.margin_voxels)
+        loss: Tensor = self._size(logits.softmax(dim=1), objects)
         return loss

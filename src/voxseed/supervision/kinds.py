@@ -39,9 +39,10 @@ class GrownObject:
         return _slices(self.box_start, self.box_stop)
 
     @property
-    def box_voxels(self) -> int:
-        """Voxels of the box."""
-        return math.prod(stop - start for start, stop in zip(self.box_start, self.box_stop, strict=True))
+    def box_shape(self) -> Shape3:
+        """Voxels of the box along (I, J, K)."""
+        start, stop = self.box_start, self.box_stop
+        return stop[0] - start[0], stop[1] - start[1], stop[2] - start[2]
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class ObjectInPatch:
         class_index: 1..C-1.
         start, stop: half-open voxel box in the patch, clipped to it; not empty.
         is_whole: whether the patch holds the whole box.
-        box_voxels: of the whole box, in voxels of the patch.
+        box_shape: of the whole box, in voxels of the patch.
         true_voxels: of the class in the whole box, in voxels of the patch; NaN unless a method asks for this oracle.
     """
 
@@ -60,7 +61,7 @@ class ObjectInPatch:
     start: Shape3
     stop: Shape3
     is_whole: bool
-    box_voxels: float
+    box_shape: Shape3
     true_voxels: float = math.nan
 
     @property

@@ -188,11 +188,7 @@ def objects_in_patch(
         )
         if not inside.is_empty:
             voxels = item.true_voxels * math.prod(shape) / math.prod(read)
-            found.append(
-                ObjectInPatch(
-                    item.class_index, inside.start, inside.stop, inside == box, float(math.prod(box.shape)), voxels
-                )
-            )
+            found.append(ObjectInPatch(item.class_index, inside.start, inside.stop, inside == box, box.shape, voxels))
     return tuple(found)
 
 

@@ -60,7 +60,7 @@ def whole_case(case: TrainingCase, settings: PatchSettings) -> Batch:
     target, valid = case.supervision.read("target"), case.image.read("valid")
     absent = np.isin(np.arange(settings.class_count), sorted(case.absent))
     objects = tuple(
-        ObjectInPatch(item.class_index, item.box_start, item.box_stop, True, float(item.box_voxels), item.true_voxels)
+        ObjectInPatch(item.class_index, item.box_start, item.box_stop, True, item.box_shape, item.true_voxels)
         for item in case.objects
     )
     return Batch(

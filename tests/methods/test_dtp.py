@@ -18,7 +18,7 @@ def test_terms_are_the_losses_with_their_weights(fraction, t, small_batch, netwo
         size_weight=0.2,
         band_width_voxels=2,
         margin_voxels=1,
-        volume=VolumeSettings(source="true"),
+        volume=VolumeSettings(source="label"),
     )
     method = DeepTightnessPrior(networks("primary"), settings)
     terms = method.losses(small_batch, Progress(0, 0, fraction))["primary"]

@@ -36,7 +36,7 @@ EXPECTED = {
 
 def _method(name: str, networks: nn.ModuleDict, **settings: object):
     if name == "size-loss":
-        settings["volume"] = VolumeSettings(source="true")
+        settings["volume"] = VolumeSettings(source="label")
     kind = METHODS.get(name)
     return kind(networks, kind.Settings(**settings))
 
@@ -77,11 +77,11 @@ def test_a_volume_is_a_share_of_the_box_unless_the_truth_is_asked_for(small_batc
     by_box = [VolumeSettings(box_share=0.5).known_objects(small_batch, margin)[1] for margin in (0, 1, 2)]
     assert [item.true_voxels for item, _ in by_box] == [13.5, 0.5, 0.5]  # never smaller than one voxel
     assert by_box[0][1] == ObjectInPatch(2, (1, 2, 0), (4, 5, 3), False, (3, 3, 3), 13.5)  # of the whole box
-    assert VolumeSettings(source="true").known_objects(small_batch, 1) == small_batch.objects
+    assert VolumeSettings(source="label").known_objects(small_batch, 1) == small_batch.objects
 
 
 @pytest.mark.parametrize("name", ["size-loss", "dtp"])
-@pytest.mark.parametrize(("source", "expected"), [("box", ()), ("true", (TRUE_VOLUME,))])
+@pytest.mark.parametrize(("source", "expected"), [("box", ()), ("label", (TRUE_VOLUME,))])
 def test_an_oracle_is_named_where_it_is_asked_for(name, source, expected):
     method = METHODS.get(name)
     assert method.oracle(method.Settings(volume=VolumeSettings(source=source))) == expected

@@ -105,7 +105,7 @@ def test_deepcut_leaves_the_targets_of_its_rounds(tiny_dataset, tmp_path):
     assert len(list(targets.glob("round-2/*/*/target.b2nd"))) == 4
 
 
-@pytest.mark.parametrize(("source", "expected"), [("box", []), ("true", ["true volume"])])
+@pytest.mark.parametrize(("source", "expected"), [("box", []), ("label", ["true volume"])])
 @pytest.mark.parametrize("method", ["size-loss", "dtp"])
 def test_the_run_names_its_oracle(method, source, expected, tiny_dataset, tmp_path):
     plans = []

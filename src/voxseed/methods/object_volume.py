@@ -14,9 +14,9 @@ from voxseed.supervision.kinds import ObjectInPatch
 class VolumeSettings(Settings):
     """Volume V* of an object."""
 
-    source: Literal["box", "true"] = Field(
+    source: Literal["box", "label"] = Field(
         "box",
-        description="box: box_share of its box; true: from its dense label, an oracle that the run names.",
+        description="box: box_share of its box; label: from its dense label, an oracle that the run names.",
     )
     box_share: float = Field(
         math.pi / 6, gt=0, le=1, description="Of the box without its margin; an ellipsoid has 0.52 of a tight box."
@@ -25,7 +25,7 @@ class VolumeSettings(Settings):
     @property
     def oracle(self) -> tuple[str, ...]:
         """What is taken from dense labels."""
-        return (TRUE_VOLUME,) if self.source == "true" else ()
+        return (TRUE_VOLUME,) if self.source == "label" else ()
 
     def known_objects(self, batch: Batch, margin_voxels: int) -> tuple[tuple[ObjectInPatch, ...], ...]:
         """The objects of a batch, with V* as their volume.
@@ -33,7 +33,7 @@ class VolumeSettings(Settings):
         Args:
             margin_voxels: boxes are so much larger than their objects on each side.
         """
-        if self.source == "true":
+        if self.source == "label":
             return batch.objects
         return tuple(tuple(self._estimated(item, margin_voxels) for item in objects) for objects in batch.objects)
 

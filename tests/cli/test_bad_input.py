@@ -217,7 +217,12 @@ BAD_DATA = [
         "check train",
     ),
     ("class in no label", add_class, "the class '?cube'? (occurs in no|has no voxel)", "check full"),
-    ("boxes alone", simulate_boxes, "the class 'ball' has no point and no painted voxel.*Annotate it", "train"),
+    (
+        "boxes alone",
+        simulate_boxes,
+        "the class 'ball' has no point and no painted voxel.*Annotate it.*--method dtp",
+        "train",
+    ),
     ("other labels", rename_class, r"points/annotations\.json: made for the labels .* voxseed dataset relabel", POINTS),
     (
         "no ignore voxel",

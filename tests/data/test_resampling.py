@@ -10,6 +10,7 @@ from voxseed.data.resampling import (
     resample_mask,
     resampled_affine,
     resampled_argmax,
+    resampled_extent,
     resampled_shape,
     share_matrix,
 )
@@ -158,3 +159,30 @@ def test_argmax_by_slabs_equals_the_argmax_of_resampled_probabilities(target: tu
 def test_a_stack_of_channels_is_refused() -> None:
     with pytest.raises(ShapeError, match=r"\(I, J, K\), found \(2, 3, 4, 5\)"):
         resample(np.zeros((2, 3, 4, 5)), (3, 4, 5))
+
+
+@pytest.mark.parametrize(
+    ("extent", "n_in", "n_out", "expected"),
+    [
+        ((2, 6), 8, 8, (2, 6)),
+        ((2, 6), 8, 16, (4, 12)),
+        ((2, 6), 8, 4, (1, 3)),
+        ((1, 6), 8, 4, (0, 3)),  # the first centre lies at 1, the last at 5
+        ((2, 5), 8, 4, (1, 2)),  # and that at 5 is beyond
+        ((3, 4), 8, 2, (0, 1)),  # no centre: the voxel with the middle
+        ((-3, 2), 8, 8, (-3, 2)),
+        ((-4, 10), 8, 4, (-2, 5)),
+    ],
+)
+def test_an_extent_is_the_voxels_whose_centres_lie_in_it(extent, n_in, n_out, expected) -> None:
+    assert resampled_extent(*extent, n_in, n_out) == expected
+
+
+@given(st.integers(1, 20), st.integers(1, 20), st.integers(-20, 30), st.integers(1, 20))
+def test_an_extent_equals_a_search_for_centres(n_in, n_out, start, length) -> None:
+    inside = [o for o in range(-500, 1000) if start * 2 * n_out <= (2 * o + 1) * n_in < (start + length) * 2 * n_out]
+    found = resampled_extent(start, start + length, n_in, n_out)
+    if inside:
+        assert found == (inside[0], inside[-1] + 1)
+    else:
+        assert found[1] - found[0] == 1

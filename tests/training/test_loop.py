@@ -24,6 +24,8 @@ class NoiseCase:
     seeds = (np.array([[4, 4, 4]]),)
     absent = frozenset()
     noise = 0.1
+    trusted = True
+    objects = ()
 
     def __init__(self, number):
         self.number = number

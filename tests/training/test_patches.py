@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from voxseed.supervision.kinds import GrownObject, ObjectInPatch
 from voxseed.training.patches import (
     EpochSampler,
     PatchDataset,
     PatchSettings,
     augmented,
     choose_start,
+    drawn_flips,
+    objects_in_patch,
     resized,
     zoomed_shape,
 )
@@ -26,6 +29,8 @@ class FakeCase:
     seeds: tuple[np.ndarray, ...] = ()
     absent: frozenset[int] = frozenset({2})
     noise: float = 0.5
+    trusted: bool = True
+    objects: tuple[GrownObject, ...] = ()
     reads: list[tuple[str, tuple[int, int, int]]] = field(default_factory=list)
 
     def read(self, name, start, shape, fill):
@@ -50,7 +55,7 @@ def test_a_patch_depends_on_its_index_alone():
     first, second = (PatchDataset([FakeCase(), FakeCase(), FakeCase()], _settings()) for _ in range(2))
     list(map(first.__getitem__, range(4)))  # what was read before does not matter
     for key, value in first[7].items():
-        assert value.equal(second[7][key]), key
+        assert value == second[7][key] if key == "objects" else value.equal(second[7][key]), key
     assert not first[7]["image"].equal(first[8]["image"])
 
 
@@ -118,7 +123,7 @@ def test_without_flips_or_intensity_changes_nothing_is_changed():
     settings = AugmentationSettings(flip_axes=(), intensity_scale=0, intensity_shift=0)
     image, target, valid = np.ones((1, 2, 2, 2), np.float32), np.zeros((1, 2, 2, 2)), np.ones((1, 2, 2, 2))
     for before, after in zip(
-        (image, target, valid), augmented(image, target, valid, settings, np.random.default_rng(0)), strict=True
+        (image, target, valid), augmented(image, target, valid, (), settings, np.random.default_rng(0)), strict=True
     ):
         np.testing.assert_array_equal(before, after)
 
@@ -129,7 +134,8 @@ def test_flips_move_image_and_target_together_and_leave_invalid_voxels_at_zero()
     valid[0, 0, 0, 0] = 0
     for seed in range(8):
         settings = AugmentationSettings(intensity_scale=0, intensity_shift=0.5)
-        changed, target, mask = augmented(image, image.copy(), valid, settings, np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        changed, target, mask = augmented(image, image.copy(), valid, drawn_flips(settings, rng), settings, rng)
         shifts = (changed - target)[mask.astype(bool)]
         np.testing.assert_allclose(shifts, shifts[0], rtol=1e-5)
         assert changed[mask == 0].tolist() == [0.0]
@@ -142,3 +148,50 @@ def test_processes_share_the_indices_of_an_epoch(world_size):
         sampler.set_epoch(2)
     indices = sorted(index for sampler in samplers for index in sampler)
     assert indices == list(range(8 * world_size, 12 * world_size))
+
+
+@pytest.mark.parametrize(
+    ("start", "read", "flipped_axes", "expected"),
+    [
+        ((0, 0, 0), (8, 8, 8), (), ((2, 1, 3), (6, 3, 8), True, (4, 2, 5))),
+        ((1, 0, 2), (8, 8, 8), (), ((1, 1, 1), (5, 3, 6), True, (4, 2, 5))),
+        ((0, 0, 0), (8, 8, 8), (0, 2), ((2, 1, 0), (6, 3, 5), True, (4, 2, 5))),  # 8 - 6 to 8 - 2, 8 - 8 to 8 - 3
+        ((3, 0, 0), (8, 8, 8), (0,), ((5, 1, 3), (8, 3, 8), False, (4, 2, 5))),  # one voxel lies before the patch
+        ((0, 0, 0), (4, 4, 8), (), ((4, 2, 3), (8, 6, 8), False, (8, 4, 5))),  # twice enlarged along two axes
+        ((0, 0, 0), (16, 16, 16), (), ((1, 0, 1), (3, 1, 4), True, (2, 1, 3))),  # voxels whose centres lie in the box
+        ((6, 0, 0), (8, 8, 8), (), None),
+    ],
+)
+def test_objects_are_where_the_patch_has_them(start, read, flipped_axes, expected):
+    item = GrownObject(2, (2, 1, 3), (6, 3, 8), true_voxels=20.0)
+    found = objects_in_patch([item], start, read, (8, 8, 8), flipped_axes)
+    if expected is None:
+        assert found == ()
+    else:
+        assert found == (ObjectInPatch(2, *expected, true_voxels=20.0 * 512 / np.prod(read)),)
+
+
+def test_the_box_of_an_object_moves_with_its_voxels():
+    """Whatever zoom, place and flips: the patch of a map of the box is the box in the patch."""
+
+    @dataclass
+    class BoxCase(FakeCase):
+        shape: tuple[int, int, int] = (20, 20, 20)
+        objects: tuple[GrownObject, ...] = (GrownObject(1, (6, 7, 5), (13, 12, 15)),)
+
+        def read(self, name, start, shape, fill):
+            box = np.zeros((60, 60, 60), np.uint8)  # 20 voxels around the case, which a patch may reach into
+            box[26:33, 27:32, 25:35] = 1
+            cut = box[tuple(slice(low + 20, low + 20 + size) for low, size in zip(start, shape, strict=True))]
+            return cut[None].astype(np.float32) if name == "image" else cut
+
+    dataset = PatchDataset([BoxCase()], _settings(shape=(12, 12, 12), augmentation=AugmentationSettings(zoom=0.5)))
+    wholes = set()
+    for index in range(60):
+        sample = dataset[index]
+        drawn = torch.zeros_like(sample["target"])
+        for item in sample["objects"]:
+            drawn[(0, *item.slices)] = 1
+            wholes.add(item.is_whole)
+        assert torch.equal(drawn, sample["target"]), index
+    assert wholes == {True, False}

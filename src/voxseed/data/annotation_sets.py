@@ -19,6 +19,9 @@ from voxseed.data.volumes import SUFFIXES, Volume, read_label, suffix_of, write_
 from voxseed.errors import InputError
 
 DENSE = "dense"
+"""Protocol of maps in which every voxel is annotated."""
+NOISY_DENSE = "noisy-dense"
+"""Protocol of maps in which every voxel is labelled, by any tool: nothing that they say is certain."""
 
 
 class AnnotationSet:
@@ -184,11 +187,11 @@ class AnnotationSet:
         self.labels.require_known(painted.array, str(paths[0]))
         ignore = self.labels.next_ignore_value
         ignored = painted.array == ignore
-        if self.protocol != DENSE and not ignored.any():
+        if self.protocol not in (DENSE, NOISY_DENSE) and not ignored.any():
             raise InputError(
                 f"{paths[0]}: no voxel has the ignore value {ignore}; is it dense, or painted with 0 for unannotated? "
                 f"If 0 is unannotated, repaint those voxels with {ignore}; if every voxel is annotated, write "
-                f'"protocol": "{DENSE}" in {DESCRIPTION_NAME}.'
+                f'"protocol": "{DENSE}" in {DESCRIPTION_NAME}, or "{NOISY_DENSE}" if a tool made it.'
             )
         if ignored.all():
             raise InputError(

@@ -33,6 +33,18 @@ def resampled_affine(affine: FloatArray, shape: Shape3, target_shape: Shape3) ->
     return affine @ to_input_index
 
 
+def resampled_extent(start: int, stop: int, n_in: int, n_out: int) -> tuple[int, int]:
+    """Voxels of an axis with `n_out` voxels whose centres lie in those from `start` up to `stop` of `n_in`.
+
+    At least one: that with the middle, where there is none. May lie beyond the axis, as the given extent may.
+    """
+    first, last = (-((n_in - 2 * edge * n_out) // (2 * n_in)) for edge in (start, stop))
+    if last > first:
+        return first, last
+    middle = (start + stop) * n_out // (2 * n_in)
+    return middle, middle + 1
+
+
 def resample(volume: np.ndarray, shape: Shape3) -> FloatArray:
     """Linear interpolation, averaged where the grid gets coarser; beyond the outermost centres values are repeated.
 

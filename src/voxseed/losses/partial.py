@@ -73,7 +73,7 @@ class PartialSupervisionLoss(nn.Module):
         log_probabilities = F.log_softmax(at_least_float32(logits), dim=1)
         annotated = target != IGNORE
         count = voxel_counts(annotated).squeeze(1)
-        cross_entropy = _cross_entropy(log_probabilities, target, count)
+        cross_entropy = cross_entropy_per_sample(log_probabilities, target, count)
         dice = self._dice(log_probabilities.exp() * annotated, target, count, absent)
         return mean_over_samples(self.scale * (cross_entropy + dice), count > 0)
 
@@ -97,8 +97,14 @@ class PartialSupervisionLoss(nn.Module):
         return terms.sum(dim=1) / counted.sum(dim=1).clamp(min=1)
 
 
-def _cross_entropy(log_probabilities: Tensor, target: Tensor, count: Tensor) -> Tensor:
-    """Mean cross-entropy over annotated voxels, per sample: (B,); 0 where there is none."""
+def cross_entropy_per_sample(log_probabilities: Tensor, target: Tensor, count: Tensor) -> Tensor:
+    """Mean cross-entropy over annotated voxels, per sample: (B,); 0 where there is none.
+
+    Args:
+        log_probabilities: (B, C, I, J, K).
+        target: (B, 1, I, J, K), class indices; IGNORE where unannotated.
+        count: (B,), annotated voxels.
+    """
     labels = target.squeeze(1).long()
     losses = F.nll_loss(log_probabilities, labels, ignore_index=IGNORE, reduction="none")
     return losses.sum(dim=(1, 2, 3)) / count.clamp(min=1)

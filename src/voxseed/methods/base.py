@@ -15,8 +15,11 @@ from torch import Tensor, nn
 
 from voxseed.registry import Registry
 from voxseed.settings import Settings
-from voxseed.supervision.kinds import SupervisionKind
+from voxseed.supervision.kinds import ObjectInPatch, SupervisionKind
 from voxseed.types import IGNORE, Spacing
+
+TRUE_VOLUME = "true volume"
+"""An oracle: the volume of every object, from dense labels."""
 
 Terms = dict[str, dict[str, Tensor]]
 """Network → name of a weighted loss term → scalar."""
@@ -33,6 +36,8 @@ class Batch:
         absent: (B, C) bool, classes that the annotation says do not occur in the case.
         noise: (B,) median intensity step between neighbours inside the foreground seeds; NaN where unknown.
         spacing_mm: of the working grid.
+        trusted: (B,) bool, False where the target was made by some tool and may be wrong; None where all are trusted.
+        objects: of every sample, those of which the patch holds a part of the box; empty where nobody has a box.
     """
 
     image: Tensor
@@ -41,11 +46,18 @@ class Batch:
     absent: Tensor
     noise: Tensor
     spacing_mm: Spacing
+    trusted: Tensor | None = None
+    objects: tuple[tuple[ObjectInPatch, ...], ...] = ()
 
     @property
     def annotated(self) -> Tensor:
         """(B, 1, I, J, K) bool."""
         return self.target != IGNORE
+
+    @property
+    def certain(self) -> Tensor:
+        """(B, 1, I, J, K) bool, annotated by somebody who is trusted."""
+        return self.annotated if self.trusted is None else self.annotated & self.trusted.view(-1, 1, 1, 1, 1)
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device."""
@@ -93,6 +105,8 @@ class Method(ABC):
     members: ClassVar[tuple[str, ...]] = ("primary",)
     starts_from_networks: ClassVar[bool] = False
     """True where training from random weights makes no sense, as for a second stage."""
+    needs_boxes: ClassVar[bool] = False
+    """True where the losses need a box around every object, from points or boxes."""
     Settings: ClassVar[type[Settings]] = Settings
     summary: ClassVar[str]
     """One line for `voxseed list methods`."""
@@ -101,6 +115,16 @@ class Method(ABC):
         self.networks = networks
         self.teachers = nn.ModuleDict()
         self.settings = settings
+
+    @classmethod
+    def oracle(cls, settings: Any) -> tuple[str, ...]:
+        """What it takes from dense labels beside its supervision, with these settings: nothing, or `TRUE_VOLUME`."""
+        return ()
+
+    @classmethod
+    def rounds(cls, settings: Any) -> int:
+        """Equal parts of the stage; between two of them `relabel` gives every case a new target."""
+        return 1
 
     @abstractmethod
     def losses(self, batch: Batch, progress: Progress) -> Terms:
@@ -111,6 +135,18 @@ class Method(ABC):
 
     def after_epoch(self, progress: Progress) -> None:
         """Called once when an epoch is done, before its checkpoint is written."""
+
+    def relabel(self, case: Batch, probabilities: Tensor) -> Tensor:
+        """Target of a whole case for the next round; asked only if there are several rounds.
+
+        Args:
+            case: the whole case as a batch of one, with the target of the first round.
+            probabilities: (1, C, I, J, K), what the first network says now.
+
+        Returns:
+            (1, 1, I, J, K), class index, IGNORE where nobody knows.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no rounds.")
 
     def state(self) -> dict[str, Any]:
         """Memory beside the networks and teachers, as plain types."""

@@ -1,10 +1,11 @@
 """From what a person gave for a case to what a network learns from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voxseed.data.annotation_sets import DENSE, NOISY_DENSE
 from voxseed.data.annotations import CaseAnnotation, ObjectBox, ObjectPoints
 from voxseed.data.grids import OnGrid, same_grid
 from voxseed.data.labels import Labels
@@ -18,7 +19,6 @@ from voxseed.supervision.kinds import GrownObject, Supervision, SupervisionKind
 from voxseed.types import BACKGROUND, IGNORE, BoolArray, LabelArray, Shape3
 
 _EXTREME_POINTS = "extreme-points"
-_DENSE = "dense"
 
 
 def build_supervision(
@@ -28,14 +28,16 @@ def build_supervision(
     settings: ExpansionSettings,
     valid: BoolArray,
     case: str,
+    kind: SupervisionKind = SupervisionKind.PARTIAL,
 ) -> Supervision:
     """Build the target of one case from its annotation.
 
-    Objects given by points are grown, objects given by boxes leave their box unlabelled. A voxel is background where
-    every object whose box holds it says so: outside all boxes, or, growing from both sides, beyond the background
-    threshold of each. Where foregrounds meet, the object with the smaller ratio wins. Voxels that are not valid are
-    background. Without any object nothing is known to be background, unless all classes are absent. What is painted
-    is taken as it is, above everything else.
+    Objects given by points are grown, objects given by boxes leave their box unlabelled; so do all where the kind is
+    BOXES, whatever their points say. A voxel is background where every object whose box holds it says so: outside all
+    boxes, or, growing from both sides, beyond the background threshold of each. Where foregrounds meet, the object with
+    the smaller ratio wins. Voxels that are not valid are background. Without any object nothing is known to be
+    background, unless all classes are absent. What is painted is taken as it is, above everything else. A map of the
+    protocol noisy-dense is not trusted: neither what it says nor which classes it lacks is certain.
 
     Args:
         annotation: of the case.
@@ -44,6 +46,7 @@ def build_supervision(
         settings: how points are grown.
         valid: (I, J, K), the valid region of the image.
         case: its name, for messages.
+        kind: PARTIAL or BOXES.
 
     Raises:
         InputError: if an inside point lies outside the image, its object's box, or the valid region; if the outside
@@ -52,10 +55,16 @@ def build_supervision(
     """
     if valid.shape != image.shape:
         raise ShapeError(f"Expected a valid region of shape {image.shape}, found {valid.shape}.")
-    if annotation.protocol == _DENSE and annotation.painted is not None:
+    if annotation.protocol in (DENSE, NOISY_DENSE) and annotation.painted is not None:
         _require_same_grid(annotation.painted, image, case)
-        return dense_supervision(annotation.painted, labels.with_ignore())
-    objects = [_grown(item, annotation.protocol, image, labels, settings, valid, case) for item in annotation.points]
+        supervision = dense_supervision(annotation.painted, labels.with_ignore())
+        return supervision if annotation.protocol == DENSE else replace(supervision, absent=frozenset(), trusted=False)
+    if kind is SupervisionKind.BOXES:
+        objects = [_boxed_points(item, annotation.protocol, image, labels, case) for item in annotation.points]
+    else:
+        objects = [
+            _grown(item, annotation.protocol, image, labels, settings, valid, case) for item in annotation.points
+        ]
     objects += [_boxed(item, image, labels, case) for item in annotation.boxes]
     absent = frozenset(labels.class_index(name) for name in annotation.absent)
     target = _together(objects, image.shape, settings)
@@ -68,7 +77,7 @@ def build_supervision(
         painted = labels.with_ignore().to_class_indices(annotation.painted.array, f"Case {case}, painted map")
         target = np.where(painted == IGNORE, target, painted)
     grown = tuple(GrownObject(item.class_index, item.box.start, item.box.stop) for item in objects)
-    return Supervision(SupervisionKind.PARTIAL, target, image.affine, grown, absent)
+    return Supervision(kind, target, image.affine, grown, absent)
 
 
 def dense_supervision(label: Volume, labels: Labels) -> Supervision:
@@ -124,6 +133,14 @@ def _grown(
     return _Growth(labels.class_index(points.class_name), box, ratio)
 
 
+def _boxed_points(item: ObjectPoints, protocol: str, image: Image, labels: Labels, case: str) -> _Growth:
+    """The box that the outside points span, and nothing about what is in it."""
+    outside = voxel_indices(item.outside_mm, image.affine)
+    box = box_of_points(outside, image.shape, faces_inside=protocol == _EXTREME_POINTS)
+    _require_room(box, f"Case {case}, {object_name(item.class_name, item.object_number)}")
+    return _Growth(labels.class_index(item.class_name), box, None)
+
+
 def _boxed(item: ObjectBox, image: Image, labels: Labels, case: str) -> _Growth:
     box = box_of_object(item, image.affine, image.shape)
     if box.is_empty:
@@ -134,12 +151,16 @@ def _boxed(item: ObjectBox, image: Image, labels: Labels, case: str) -> _Growth:
     return _Growth(labels.class_index(item.class_name), box, None)
 
 
-def _require_inside(inside: LabelArray, box: VoxelBox, valid: BoolArray, origin: str) -> None:
+def _require_room(box: VoxelBox, origin: str) -> None:
     if box.is_empty:
         raise InputError(
             f"{origin}: no voxel lies between the outside points, box {box.start} to {box.stop}. "
             "Place each beyond the object in its own direction."
         )
+
+
+def _require_inside(inside: LabelArray, box: VoxelBox, valid: BoolArray, origin: str) -> None:
+    _require_room(box, origin)
     for voxel, in_box in zip(inside, box.contains(inside), strict=True):
         if not VoxelBox((0, 0, 0), valid.shape).contains(voxel[None])[0]:
             raise InputError(

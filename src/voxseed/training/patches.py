@@ -3,18 +3,22 @@
 That is what makes a resumed run equal to an uninterrupted one, whatever the number of workers and devices.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from voxseed.data.resampling import resampled_extent
 from voxseed.methods.base import Batch
+from voxseed.supervision.boxes import VoxelBox
+from voxseed.supervision.kinds import GrownObject, ObjectInPatch
 from voxseed.training.cases import TrainingCase
+from voxseed.training.rounds import Rounds
 from voxseed.training.settings import AugmentationSettings
 from voxseed.types import IGNORE, Shape3, Spacing
 
@@ -38,18 +42,25 @@ class PatchSettings:
     seed: tuple[int, int]
 
 
-class PatchDataset(Dataset[dict[str, Tensor]]):
-    """Patch number `index` of a stage, for any index."""
+class PatchDataset(Dataset[dict[str, Any]]):
+    """Patch number `index` of a stage, for any index.
 
-    def __init__(self, cases: list[TrainingCase], settings: PatchSettings) -> None:
+    Args:
+        rounds: of a stage whose targets change.
+    """
+
+    def __init__(self, cases: list[TrainingCase], settings: PatchSettings, rounds: Rounds | None = None) -> None:
         self._cases = cases
         self._settings = settings
+        self._rounds = rounds
 
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """Image (M, I, J, K), target and valid (1, I, J, K), absent (C,), noise ()."""
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Image (M, I, J, K), target and valid (1, I, J, K), absent (C,), noise (), trusted (); objects."""
         settings = self._settings
         rng = np.random.default_rng([*settings.seed, index])
         case = self._cases[self._case_number(index)]
+        if self._rounds is not None:
+            case = self._rounds.relabelled(case, index)
         shape = zoomed_shape(settings.shape, settings.augmentation.zoom, rng)
         start = choose_start(case, replace(settings, shape=shape), rng)
         image = resized(case.read("image", start, shape, fill=0), settings.shape, "trilinear")
@@ -57,7 +68,8 @@ class PatchDataset(Dataset[dict[str, Tensor]]):
             resized(case.read(name, start, shape, fill)[None], settings.shape, "nearest-exact")
             for name, fill in (("target", IGNORE), ("valid", 0))
         )
-        image, target, valid = augmented(image, target, valid, settings.augmentation, rng)
+        flipped_axes = drawn_flips(settings.augmentation, rng)
+        image, target, valid = augmented(image, target, valid, flipped_axes, settings.augmentation, rng)
         absent = np.isin(np.arange(settings.class_count), sorted(case.absent))
         return {
             "image": torch.from_numpy(image),
@@ -65,12 +77,15 @@ class PatchDataset(Dataset[dict[str, Tensor]]):
             "valid": torch.from_numpy(valid.astype(bool)),
             "absent": torch.from_numpy(absent),
             "noise": torch.tensor(case.noise, dtype=torch.float32),
+            "trusted": torch.tensor(case.trusted),
+            "objects": objects_in_patch(case.objects, start, shape, settings.shape, flipped_axes),
         }
 
-    def collate(self, samples: list[dict[str, Tensor]]) -> Batch:
+    def collate(self, samples: list[dict[str, Any]]) -> Batch:
         """Stack samples into a batch."""
-        stacked = {key: torch.stack([sample[key] for sample in samples]) for key in samples[0]}
-        return Batch(spacing_mm=self._settings.spacing_mm, **stacked)
+        objects = tuple(sample["objects"] for sample in samples)
+        stacked = {key: torch.stack([sample[key] for sample in samples]) for key in samples[0] if key != "objects"}
+        return Batch(spacing_mm=self._settings.spacing_mm, objects=objects, **stacked)
 
     def _case_number(self, index: int) -> int:
         """Every case once per round, in an order of its own for every round."""
@@ -147,17 +162,57 @@ def resized(array: np.ndarray, shape: Shape3, mode: Literal["trilinear", "neares
     return F.interpolate(torch.from_numpy(array)[None], size=shape, mode=mode)[0].numpy()
 
 
+def objects_in_patch(
+    objects: Sequence[GrownObject], start: Shape3, read: Shape3, shape: Shape3, flipped_axes: Sequence[int]
+) -> tuple[ObjectInPatch, ...]:
+    """Objects of a case, of which a patch holds a part of the box.
+
+    Args:
+        start: first voxel of the patch in the case.
+        read: voxels of the case that become the patch.
+        shape: voxels of the patch.
+        flipped_axes: array axes that are flipped in the patch.
+    """
+    found = []
+    for item in objects:
+        lows, highs = [], []
+        for axis in range(3):
+            low, high = item.box_start[axis] - start[axis], item.box_stop[axis] - start[axis]
+            low, high = resampled_extent(low, high, read[axis], shape[axis])
+            low, high = (shape[axis] - high, shape[axis] - low) if axis in flipped_axes else (low, high)
+            lows.append(low)
+            highs.append(high)
+        box = VoxelBox(_shape3(lows), _shape3(highs))
+        inside = VoxelBox(
+            _shape3([max(low, 0) for low in lows]), _shape3([min(*pair) for pair in zip(highs, shape, strict=True)])
+        )
+        if not inside.is_empty:
+            voxels = item.true_voxels * math.prod(shape) / math.prod(read)
+            found.append(ObjectInPatch(item.class_index, inside.start, inside.stop, inside == box, box.shape, voxels))
+    return tuple(found)
+
+
+def drawn_flips(settings: AugmentationSettings, rng: np.random.Generator) -> tuple[int, ...]:
+    """Array axes that are flipped."""
+    return tuple(axis for axis in settings.flip_axes if rng.random() < 0.5)
+
+
 def augmented(
     image: np.ndarray,
     target: np.ndarray,
     valid: np.ndarray,
+    flipped_axes: Sequence[int],
     settings: AugmentationSettings,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Flips, and a change of contrast and brightness of every channel inside the valid region."""
-    axes = [axis + 1 for axis in settings.flip_axes if rng.random() < 0.5]
-    image, target, valid = (np.ascontiguousarray(np.flip(array, tuple(axes))) for array in (image, target, valid))
+    axes = tuple(axis + 1 for axis in flipped_axes)
+    image, target, valid = (np.ascontiguousarray(np.flip(array, axes)) for array in (image, target, valid))
     channels = (image.shape[0], 1, 1, 1)
     scale = 1 + rng.uniform(-settings.intensity_scale, settings.intensity_scale, channels)
     shift = rng.uniform(-settings.intensity_shift, settings.intensity_shift, channels)
     return ((image * scale + shift) * valid).astype(np.float32), target, valid
+
+
+def _shape3(values: Sequence[int]) -> Shape3:
+    return values[0], values[1], values[2]

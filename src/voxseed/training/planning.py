@@ -53,6 +53,7 @@ class Plan:
         seconds_per_iteration: forward and backward of all networks, measured.
         cache_bytes: at most, before compression.
         workers: processes that read patches.
+        oracles: what the methods take from dense labels beside their supervision.
     """
 
     dataset: str
@@ -72,6 +73,7 @@ class Plan:
     seconds_per_iteration: float
     cache_bytes: int
     cache: Path
+    oracles: tuple[str, ...] = ()
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -94,9 +96,11 @@ class Plan:
         """What and how, for printing."""
         networks = ", ".join(f"{member}: {arguments['architecture']}" for member, arguments in self.networks.items())
         stages = ", then ".join(f"{stage.method} ({stage.iterations} iterations)" for stage in self.stages)
+        oracles = [("oracle", f"{', '.join(self.oracles)}, from dense labels")] if self.oracles else []
         return [
             ("dataset", self.dataset),
             ("annotations", self.annotations),
+            *oracles,
             ("recipe", f"{self.recipe}: {stages}"),
             ("cases", f"{self.train_cases} to train on, {self.val_cases} to validate on"),
             ("classes", ", ".join(self.classes)),
@@ -159,6 +163,7 @@ def make_plan(job: Job, preprocessing: Preprocessing) -> Plan:
         ),
         cache_bytes=estimated_bytes(shapes, 4 * channels + 2),
         cache=job.cache.folder,
+        oracles=job.oracles,
     )
 
 

@@ -24,6 +24,8 @@ from voxseed.training.job import Job
 from voxseed.training.patches import PatchDataset, PatchSettings
 from voxseed.training.planning import Plan, PlannedStage, fit_preprocessing, make_plan
 from voxseed.training.provenance import provenance
+from voxseed.training.relabelling import Relabelling
+from voxseed.training.rounds import Rounds
 from voxseed.training.run_folder import COMPLETE, RunFolder, RunRecord, StageRecord
 from voxseed.training.seeds import mixed_seed
 from voxseed.training.selection import BestOnDense, best_weights
@@ -150,11 +152,22 @@ def _train_stage(
     def build() -> Method:
         return _method(job, plan, stage, seed, weights)
 
+    rounds = _rounds(stage_job, METHODS.get(stage.method).rounds(settings.of_method(stage.method)))
     callbacks: list[Callback] = [StageDisplay(stage.method, stage.iterations)]
+    if rounds is not None:
+        callbacks.append(Relabelling(rounds, cases, patches, settings.inference.overlap))
     if job.val_cases:
         callbacks.append(BestOnDense(path, _validation_cases(job, plan), plan.patch_shape, settings.inference.overlap))
-    run_stage(stage_job, build, PatchDataset(cases, patches), callbacks)
+    run_stage(stage_job, build, PatchDataset(cases, patches, rounds), callbacks)
     return _kept_weights(job, path)
+
+
+def _rounds(job: StageJob, count: int) -> Rounds | None:
+    """Of a stage whose targets change; None for all others."""
+    if count == 1:
+        return None
+    patches_per_epoch = job.epoch_length * job.batch_size * job.devices
+    return Rounds.planned(job.path / "targets", count, job.iterations // job.epoch_length, patches_per_epoch)
 
 
 def _method(job: Job, plan: Plan, stage: PlannedStage, seed: tuple[int, int], weights: Weights) -> Method:
@@ -214,7 +227,7 @@ def _start(job: Job, plan: Plan, cases: list[TrainingCase]) -> None:
         return
     stages = tuple(StageRecord(stage.method, stage.method, stage.members, stage.iterations) for stage in plan.stages)
     write_yaml(job.folder.settings_path, job.settings)
-    job.folder.start(RunRecord(plan.recipe, plan.dataset, job.device, stages), origin)
+    job.folder.start(RunRecord(plan.recipe, plan.dataset, job.device, stages, job.oracles), origin)
 
 
 def _fingerprint(cases: list[TrainingCase]) -> str:

@@ -84,6 +84,8 @@ class InferenceSettings(Settings):
 DEFAULT_NETWORKS = {
     "primary": NetworkSettings(),
     "auxiliary": NetworkSettings(architecture="attention-unet"),
+    "second": NetworkSettings(),
+    "third": NetworkSettings(),
 }
 
 

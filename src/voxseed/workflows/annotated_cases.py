@@ -22,32 +22,42 @@ def annotated_cases(data: Dataset, annotation_set: AnnotationSet) -> tuple[str, 
     return tuple(case for case in annotation_set.cases if case in data.cases)
 
 
-def require_every_class(data: Dataset, annotation_set: AnnotationSet | None, cases: Sequence[str]) -> None:
+def require_every_class(
+    data: Dataset, annotation_set: AnnotationSet | None, cases: Sequence[str], objects_alone: bool = False
+) -> None:
     """Check that each class can be learned from some case; reads no more cases than it takes to see that.
 
-    A box says where an object is not, so boxes alone teach no class.
+    A box says where an object is not, so boxes alone teach no class, unless the method learns from boxes.
 
     Args:
         annotation_set: to learn from; None for dense labels.
         cases: to train on.
+        objects_alone: whether the method learns from objects with points or a box, and not from painted voxels.
 
     Raises:
-        InputError: if a class has no point and no voxel in any of them.
+        InputError: if a class has nothing to learn from in any of them.
     """
     missing = set(data.labels.foreground)
     for case in cases:
-        missing -= _labelled(data, case) if annotation_set is None else _marked(annotation_set, case)
+        if annotation_set is None:
+            missing -= _labelled(data, case)
+        else:
+            missing -= (_with_object if objects_alone else _marked)(annotation_set, case)
         if not missing:
             return
     name = next(name for name in data.labels.foreground if name in missing)
     where, what = (
         (data.root / "labelsTr", "no voxel")
         if annotation_set is None
-        else (annotation_set.path, "no point and no painted voxel")
+        else (annotation_set.path, "no points and no box" if objects_alone else "no point and no painted voxel")
     )
+    hint = ""
+    if annotation_set is not None and not objects_alone:
+        boxed = any(name in _with_object(annotation_set, case) for case in cases)
+        hint = "learn from its boxes with --method dtp or deepcut, " if boxed else ""
     raise InputError(
         f"{where}: the class {name!r} has {what} in the {len(cases)} cases to train on. "
-        "Annotate it in one of them, or remove it from dataset.json."
+        f"Annotate it in one of them, {hint}or remove it from dataset.json."
     )
 
 
@@ -62,3 +72,9 @@ def _marked(annotation_set: AnnotationSet, case: str) -> set[str]:
     annotation = annotation_set.read(case)
     painted = set() if annotation.painted is None else annotation_set.labels.classes_in(annotation.painted.array)
     return painted | {points.class_name for points in annotation.points}
+
+
+def _with_object(annotation_set: AnnotationSet, case: str) -> set[str]:
+    """Classes of which an annotation has an object, by points or a box."""
+    annotation = annotation_set.read(case)
+    return {points.class_name for points in annotation.points} | {box.class_name for box in annotation.boxes}

@@ -18,6 +18,7 @@ from voxseed.data.resampling import (
     resample,
     resample_labels,
     resample_mask,
+    resample_painted,
     resampled_affine,
     resampled_argmax,
     resampled_shape,
@@ -233,6 +234,10 @@ class Preprocessing(Settings):
             (I, J, K) uint8, of the same shape as the image's.
         """
         return resample_labels(canonical(labels).array, self.working_shape(labels))
+
+    def apply_to_painted(self, labels: Volume) -> LabelArray:
+        """As `apply_to_labels`, for what a person painted: a slice or a stroke of one voxel does not vanish."""
+        return resample_painted(canonical(labels).array, self.working_shape(labels))
 
     def working_shape(self, grid: OnGrid) -> Shape3:
         """Voxels of a case on the working grid, from its own grid alone."""

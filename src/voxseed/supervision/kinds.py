@@ -11,6 +11,8 @@ class SupervisionKind(StrEnum):
 
     PARTIAL = "partial"
     """A target map in which some voxels are unannotated."""
+    SLICES = "slices"
+    """The same, of whole slices in one plane or two, found in painted maps."""
     DENSE = "dense"
     """A target map in which every voxel is annotated."""
 
@@ -38,6 +40,8 @@ class Supervision:
         affine: (4, 4), RAS+ mm.
         objects: the annotated objects.
         absent: class indices that the annotation says do not occur in the case.
+        painted: (I, J, K) uint8, the part of the target that a person painted, IGNORE elsewhere; None if nothing was.
+            Slices and strokes are thin, and must not vanish where grids become coarser.
     """
 
     kind: SupervisionKind
@@ -45,3 +49,4 @@ class Supervision:
     affine: FloatArray
     objects: tuple[GrownObject, ...] = ()
     absent: frozenset[int] = frozenset()
+    painted: LabelArray | None = None

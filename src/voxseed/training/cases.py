@@ -23,7 +23,7 @@ from voxseed.supervision.kinds import Supervision, SupervisionKind
 from voxseed.supervision.noise import median_step
 from voxseed.types import BACKGROUND, IGNORE, Shape3
 
-_SEEDS_PER_CLASS = 1000
+_MOST_DRAWN = 1000
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class TrainingCase:
         absent: class indices that do not occur in the case.
         noise: median intensity step between neighbours inside the foreground seeds; NaN where unknown.
         has_background: whether any voxel is known to be background.
+        painted: (N, 3) voxels that a person painted, background included, at most 1000, evenly drawn. Every patch of
+            the case holds one.
     """
 
     name: str
@@ -44,6 +46,7 @@ class TrainingCase:
     absent: frozenset[int]
     noise: float
     has_background: bool
+    painted: np.ndarray
 
     @property
     def shape(self) -> Shape3:
@@ -96,6 +99,7 @@ class CaseSource:
             frozenset(supervision.meta["absent"]),
             float("nan") if supervision.meta["noise"] is None else supervision.meta["noise"],
             supervision.meta["has_background"],
+            np.array(supervision.meta["painted"]).reshape(-1, 3),
         )
 
     def _supervision(self, case: str) -> Supervision:
@@ -139,6 +143,10 @@ class CaseSource:
     def _supervision_content(self, case: str, image: CachedCase) -> CaseContent:
         supervision = self._supervision(case)
         target = self._preprocessing.apply_to_labels(Volume(supervision.target, supervision.affine))
+        painted = np.full_like(target, IGNORE)
+        if supervision.painted is not None:
+            painted = self._preprocessing.apply_to_painted(Volume(supervision.painted, supervision.affine))
+            target = np.where(painted == IGNORE, target, painted)
         foreground = (target != BACKGROUND) & (target != IGNORE)
         noise = median_step(image.read("image"), foreground)
         meta = {
@@ -146,6 +154,7 @@ class CaseSource:
             "absent": sorted(supervision.absent),
             "noise": None if np.isnan(noise) else noise,
             "has_background": bool((target == BACKGROUND).any()),
+            "painted": _drawn(np.argwhere(painted != IGNORE)),
         }
         return {"target": target}, meta
 
@@ -175,7 +184,7 @@ def _key(files: Iterable[Path], settings: Mapping[str, Any]) -> str:
 
 
 def _drawn(voxels: np.ndarray) -> list[list[int]]:
-    """At most `_SEEDS_PER_CLASS` of the voxels, evenly spaced in their order."""
-    chosen = np.linspace(0, len(voxels) - 1, min(len(voxels), _SEEDS_PER_CLASS)).round().astype(int)
+    """At most `_MOST_DRAWN` of the voxels, evenly spaced in their order."""
+    chosen = np.linspace(0, len(voxels) - 1, min(len(voxels), _MOST_DRAWN)).round().astype(int)
     drawn: list[list[int]] = voxels[chosen].tolist()
     return drawn

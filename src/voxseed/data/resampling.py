@@ -139,7 +139,7 @@ def share_matrix(n_in: int, n_out: int) -> FloatArray:
 
 
 def membership_matrix(n_in: int, n_out: int) -> FloatArray:
-    """1 where an output voxel holds the centre of an input voxel, (n_out, n_in); `share_matrix` if it is not coarser."""
+    """1 where an output voxel holds an input voxel's centre, (n_out, n_in); `share_matrix` if it is not coarser."""
     if n_out >= n_in:
         return share_matrix(n_in, n_out)
     holder = ((np.arange(n_in) + 0.5) * n_out / n_in).astype(int)

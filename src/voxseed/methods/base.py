@@ -85,7 +85,8 @@ class Method(ABC):
 
     Attributes:
         needs: the supervision that is asked of the dataset before anything starts.
-        members: networks that are trained when the method runs on its own.
+        members: networks that are trained when the method runs on its own. One that is named after a plane
+            (`voxseed.data.planes`) reads the slices of that plane, and is there only where such slices are annotated.
         networks, teachers: teachers are saved in checkpoints and unknown to the optimiser.
     """
 

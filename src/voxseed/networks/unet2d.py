@@ -44,7 +44,7 @@ class UNet2D(SlicewiseArchitecture):
     def planned_across(cls, axis: int, spacing_mm: Spacing, patch_shape: Shape3, width: int) -> Self:
         first, second, third = (1 if each == axis else size for each, size in enumerate(patch_shape))
         strides = plan_levels(spacing_mm, (first, second, third)).strides
-        return cls(axis=axis, width=width, strides=tuple(_in_plane(stride, axis) for stride in strides))  # type: ignore[arg-type]
+        return cls(axis=axis, width=width, strides=tuple(_in_plane(stride, axis) for stride in strides))
 
     def divisor(self) -> Shape3:
         across, down = 1, 1

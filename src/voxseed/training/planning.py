@@ -10,16 +10,17 @@ import numpy as np
 import torch
 
 from voxseed.data.cache import estimated_bytes
+from voxseed.data.planes import PLANES, Plane
 from voxseed.data.preprocessing import Box, Preprocessing
 from voxseed.devices import available_cores
 from voxseed.errors import InputError
 from voxseed.methods.base import METHODS
 from voxseed.methods.recipes import Recipe
-from voxseed.networks.base import NETWORKS
 from voxseed.networks.factory import build_network, default_arguments, required_divisor, slicewise_arguments
 from voxseed.networks.layout import in_layout_of
 from voxseed.supervision.build import object_boxes
 from voxseed.training.job import Job
+from voxseed.training.planes import planes_of, require_same_planes
 from voxseed.training.settings import RunSettings
 from voxseed.training.stages import whole_epochs
 from voxseed.types import Shape3, Spacing
@@ -53,6 +54,7 @@ class Plan:
         seconds_per_iteration: forward and backward of all networks, measured.
         cache_bytes: at most, before compression.
         workers: processes that read patches.
+        planes: of annotated slices, where a method learns from these.
     """
 
     dataset: str
@@ -72,6 +74,7 @@ class Plan:
     seconds_per_iteration: float
     cache_bytes: int
     cache: Path
+    planes: tuple[Plane, ...] = ()
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -94,9 +97,11 @@ class Plan:
         """What and how, for printing."""
         networks = ", ".join(f"{member}: {arguments['architecture']}" for member, arguments in self.networks.items())
         stages = ", then ".join(f"{stage.method} ({stage.iterations} iterations)" for stage in self.stages)
+        planes = ", ".join(self.planes) if len(self.planes) > 1 else f"{''.join(self.planes)} alone; two teach more"
         return [
             ("dataset", self.dataset),
             ("annotations", self.annotations),
+            *([("planes", planes)] if self.planes else []),
             ("recipe", f"{self.recipe}: {stages}"),
             ("cases", f"{self.train_cases} to train on, {self.val_cases} to validate on"),
             ("classes", ", ".join(self.classes)),
@@ -131,11 +136,13 @@ def make_plan(job: Job, preprocessing: Preprocessing) -> Plan:
     """
     settings, data = job.settings, job.dataset
     shapes = [preprocessing.working_shape(data.read_grid(case)) for case in job.train_cases]
-    stages = plan_stages(job.recipe, settings, job.device)
+    planes = planes_of(job)
+    stages = plan_stages(job.recipe, settings, job.device, planes)
     members = tuple(dict.fromkeys(member for stage in stages for member in stage.members))
     wanted = settings.training.patch_shape
     patch = plan_patch(_median_shape(shapes), PATCH_VOXELS[job.device]) if wanted == "auto" else wanted
     networks = plan_networks(settings, members, preprocessing.spacing_mm, patch)
+    require_same_planes(job.starts, planes)
     networks |= {member: start.arguments for member, start in job.starts.items() if member in networks}
     patch = rounded_patch(patch, networks)
     channels, classes = len(data.channel_names), data.labels.class_count
@@ -159,6 +166,7 @@ def make_plan(job: Job, preprocessing: Preprocessing) -> Plan:
         ),
         cache_bytes=estimated_bytes(shapes, 4 * channels + 2),
         cache=job.cache.folder,
+        planes=planes,
     )
 
 
@@ -186,8 +194,11 @@ def plan_networks(
         name = wanted.architecture
         if name == "auto":
             name = "unet2.5d" if max(spacing_mm) / min(spacing_mm) >= THICK_SLICE_RATIO else "unet3d"
-        NETWORKS.get(name)
-        planned[member] = {"architecture": name, **default_arguments(name, spacing_mm, patch_shape, wanted.width)}
+        if member in PLANES:
+            arguments = slicewise_arguments(name, PLANES.index(member), spacing_mm, patch_shape, wanted.width)
+        else:
+            arguments = default_arguments(name, spacing_mm, patch_shape, wanted.width)
+        planned[member] = {"architecture": name, **arguments}
     return planned
 
 
@@ -202,8 +213,10 @@ def rounded_patch(patch_shape: Shape3, networks: Networks) -> Shape3:
     return (steps[0] * common[0], steps[1] * common[1], steps[2] * common[2])
 
 
-def plan_stages(recipe: Recipe, settings: RunSettings, device: str) -> tuple[PlannedStage, ...]:
-    """Stages with their lengths.
+def plan_stages(
+    recipe: Recipe, settings: RunSettings, device: str, planes: tuple[Plane, ...] = ()
+) -> tuple[PlannedStage, ...]:
+    """Stages with their lengths. Members that are named after a plane take part if its slices are annotated.
 
     Raises:
         InputError: if a stage has no share, or there are fewer stages than are asked for.
@@ -226,7 +239,8 @@ def plan_stages(recipe: Recipe, settings: RunSettings, device: str) -> tuple[Pla
     planned = []
     for stage, share in zip(stages, shares, strict=False):
         iterations, length = whole_epochs(max(1, round(base * share)), settings.training.epoch_length)
-        planned.append(PlannedStage(stage.method, stage.members, iterations, length))
+        members = tuple(member for member in stage.members if member not in PLANES or member in planes)
+        planned.append(PlannedStage(stage.method, members, iterations, length))
     return tuple(planned)
 
 

@@ -112,7 +112,7 @@ def _annotation_set(data: Dataset, wanted: str | Path | None, method: str) -> An
 def _recipe_of(data: Dataset, annotation_set: AnnotationSet | None) -> str:
     """What the annotations suggest."""
     if annotation_set is not None:
-        return "partial" if annotation_set.protocol == "dense" else "pa-seg"
+        return {"dense": "partial", "slices": "cross-teaching"}.get(annotation_set.protocol, "pa-seg")
     if any(data.has_label(case) for case in data.cases):
         return "full"
     raise InputError(

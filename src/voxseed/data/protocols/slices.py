@@ -18,8 +18,8 @@ def simulate_slices(
 ) -> Simulation:
     """All voxels of some slices in one or two planes of the patient.
 
-    Cai et al. 2023 (cross-teaching): with one random offset r in [0, s), slices r, r + s, r + 2s, ... of the first plane
-    and 2r, 2r + 2s, 2r + 4s, ... of the second. In a volume with few slices r is drawn so that each plane has one.
+    Cai et al. 2023 (cross-teaching): with one random offset r in [0, s), slices r, r + s, r + 2s, ... of the first
+    plane and 2r, 2r + 2s, 2r + 4s, ... of the second. In a volume with few slices r is such that each plane has one.
     The rest is unannotated; no class is called absent, because nobody looked at the whole volume.
     """
     annotated = _chosen(label.shape, [axis_across(plane, affine) for plane in settings.planes], rng, settings)

@@ -122,12 +122,10 @@ def by_hand(logits: torch.Tensor, label: torch.Tensor, weights: torch.Tensor) ->
     return 0.5 * cross_entropy / w.sum() + 0.5 * sum(terms) / len(terms)
 
 
-@pytest.mark.parametrize(
-    ("progress", "ramp"), [(START, math.exp(-5)), (Progress(5, 0, 0.5), math.exp(-1.25)), (END, 1)]
-)
-def test_the_loss_is_written_out(progress, ramp):
+@pytest.mark.parametrize(("fraction", "ramp"), [(0.0, math.exp(-5)), (0.5, math.exp(-1.25)), (1.0, 1)])
+def test_the_loss_is_written_out(fraction, ramp):
     ours, case = method(), batch()
-    terms = ours.losses(case, progress)
+    terms = ours.losses(case, Progress(0, 0, fraction))
     logits = {name: network(case.image).detach() for name, network in ours.networks.items()}
     labels = ours.pseudo_labels({name: opinion_of(each) for name, each in logits.items()}, case)
     for name, named in terms.items():

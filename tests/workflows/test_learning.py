@@ -40,3 +40,17 @@ def test_it_learns_a_phantom(phantoms, tmp_path, method, dice):
     evaluation = evaluate(tmp_path / "predictions", phantoms / "labelsTs", tmp_path / "metrics.csv")
     assert evaluation.summaries[0].estimates["dice"].mean > dice
     assert evaluation.summaries[0].missed == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("planes", [("axial", "coronal"), ("axial",)], ids=["two planes", "one plane"])
+def test_cross_teaching_learns_a_phantom_from_slices(phantoms, tmp_path, planes):
+    slices = simulate(phantoms, "slices", out=tmp_path / "slices", every_slices=6, planes=planes).path
+    networks = ("networks.axial.width=8", "networks.coronal.width=8")
+    run = train(
+        phantoms, annotations=slices, method="cross-teaching", run=tmp_path / "run", overrides=(*SETTINGS, *networks)
+    )
+    predict(run, [phantoms / "imagesTs"], tmp_path / "predictions")
+    evaluation = evaluate(tmp_path / "predictions", phantoms / "labelsTs", tmp_path / "metrics.csv")
+    assert evaluation.summaries[0].estimates["dice"].mean > 0.6
+    assert evaluation.summaries[0].missed == 0

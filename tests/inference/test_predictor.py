@@ -162,11 +162,13 @@ def test_uncertainty_is_the_spread_of_all_networks_whichever_give_the_labels() -
     # Foreground: probabilities sure, sure, 1 - sure. Elsewhere all three say 1 - sure.
     expected = np.where(image > 0, np.std([sure, sure, 1 - sure]), 0.0)
     for chosen in (["a"], ["a", "b", "c"]):
-        found = Predictor(model(members), CPU, members=chosen).predict(
+        found = Predictor(model(members, (2.0, 1.0, 1.0)), CPU, members=chosen).predict(
             Image(image[None], FLIPPED), probabilities=True, uncertainty=True
         )
         np.testing.assert_allclose(found.uncertainty, expected, atol=1e-5)
-        alone = Predictor(model(members), CPU, members=chosen).predict(Image(image[None], FLIPPED), probabilities=True)
+        alone = Predictor(model(members, (2.0, 1.0, 1.0)), CPU, members=chosen).predict(
+            Image(image[None], FLIPPED), probabilities=True
+        )
         np.testing.assert_array_equal(found.labels.array, alone.labels.array)
         np.testing.assert_allclose(found.probabilities, alone.probabilities, atol=1e-6)
         assert alone.uncertainty is None

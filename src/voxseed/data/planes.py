@@ -9,6 +9,9 @@ import numpy as np
 from voxseed.errors import InputError
 from voxseed.types import BoolArray, FloatArray
 
+SLICES: Final = "slices"
+"""The protocol of annotation sets of whole slices."""
+
 Plane = Literal["sagittal", "coronal", "axial"]
 PLANES: Final[tuple[Plane, ...]] = ("sagittal", "coronal", "axial")
 """In the order of the axes that they lie across: closest to right, anterior, superior."""

@@ -94,6 +94,8 @@ class Method(ABC):
     members: ClassVar[tuple[str, ...]] = ("primary",)
     starts_from_networks: ClassVar[bool] = False
     """True where training from random weights makes no sense, as for a second stage."""
+    teacher_passes: ClassVar[int] = 0
+    """Of the teacher of each network per step, with default settings; for the estimated time."""
     Settings: ClassVar[type[Settings]] = Settings
     summary: ClassVar[str]
     """One line for `voxseed list methods`."""

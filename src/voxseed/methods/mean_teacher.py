@@ -38,6 +38,7 @@ class MeanTeacher(Method):
     """L_psup plus a ramped mean squared difference from the teacher's probabilities on a noisy copy of the patch."""
 
     needs = SupervisionKind.PARTIAL
+    teacher_passes = 1
     summary = "Partial supervision, and consistency with the moving average of the network."
     Settings = MeanTeacherSettings
 

@@ -27,6 +27,7 @@ class UncertaintyAwareMeanTeacher(MeanTeacher):
     Yu et al. 2019, Eq. 2 to 4. The limit grows from `first_limit` to 1 times log C as the weight does.
     """
 
+    teacher_passes = 9
     summary = "Mean teacher that is followed only where it is certain."
     Settings = UncertaintyAwareMeanTeacherSettings
 

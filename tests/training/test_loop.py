@@ -26,6 +26,7 @@ class NoiseCase:
     noise = 0.1
     trusted = True
     objects = ()
+    painted = np.empty((0, 3), int)
 
     def __init__(self, number):
         self.number = number

@@ -16,9 +16,11 @@ from voxseed.training.patches import (
     drawn_flips,
     objects_in_patch,
     resized,
+    with_thin_parts,
     zoomed_shape,
 )
 from voxseed.training.settings import AugmentationSettings
+from voxseed.types import IGNORE
 
 
 @dataclass
@@ -31,10 +33,15 @@ class FakeCase:
     noise: float = 0.5
     trusted: bool = True
     objects: tuple[GrownObject, ...] = ()
+    painted: np.ndarray = field(default_factory=lambda: np.empty((0, 3), int))
+    target: np.ndarray | None = None
     reads: list[tuple[str, tuple[int, int, int]]] = field(default_factory=list)
 
     def read(self, name, start, shape, fill):
         self.reads.append((name, start))
+        if name == "target" and self.target is not None:
+            padded = np.pad(self.target, 50, constant_values=fill)
+            return padded[tuple(slice(low + 50, low + 50 + size) for low, size in zip(start, shape, strict=True))]
         array = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
         return array[None] if name == "image" else np.ones(shape, dtype=np.uint8)
 
@@ -85,6 +92,49 @@ def test_a_foreground_patch_holds_its_seed_and_stays_in_the_case(seed_voxel):
         assert all(low <= voxel < low + 4 for low, voxel in zip(start, seed_voxel, strict=True))
         assert all(0 <= low <= size - 4 for low, size in zip(start, case.shape, strict=True))
     assert len(set(starts)) == (1 if seed_voxel != (5, 4, 3) else len(set(starts)))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_patch_that_needs_no_foreground_holds_a_painted_voxel(share):
+    case = FakeCase(shape=(30, 30, 30), seeds=(np.array([[3, 3, 3]]),), painted=np.array([[3, 3, 3], [20, 25, 29]]))
+    settings = _settings(foreground_share=share)
+    held = []
+    for n in range(40):
+        start = np.array(choose_start(case, settings, np.random.default_rng(n)))
+        held.append([((start <= voxel) & (voxel < start + 4)).all() for voxel in case.painted])
+    assert all(any(each) for each in held)
+    assert any(second for _, second in held)
+
+
+def test_every_patch_of_a_case_with_slices_holds_a_part_of_one():
+    target = np.full((40, 36, 30), IGNORE, np.uint8)
+    target[:, :, 7] = 0
+    target[12:20, 10:20, 7] = 1
+    case = FakeCase(target.shape, painted=np.argwhere(target != IGNORE)[::50], target=target, absent=frozenset())
+    dataset = PatchDataset([case], _settings(shape=(12, 12, 12), foreground_share=0.0))
+    for index in range(60):
+        patch = dataset[index]["target"][0].numpy()
+        annotated = np.flatnonzero((patch != IGNORE).any(axis=(0, 1)))
+        # A whole slice of the patch, as far as the case reaches; two where the patch is enlarged, and no other voxel.
+        assert 1 <= len(annotated) <= 2
+        assert np.ptp(annotated) == len(annotated) - 1
+        assert (patch[:, :, annotated] != IGNORE).all()
+
+
+@pytest.mark.parametrize(
+    ("source", "shrunk", "expected"),
+    [
+        # Of 5 voxels the middle ones of 4 parts are 0, 1, 3, 4; voxel 2 goes to the part with its centre, the third.
+        ([255, 255, 1, 255, 255], [255, 255, 255, 255], [255, 255, 1, 255]),
+        ([0, 255, 1, 255, 255], [0, 255, 255, 255], [0, 255, 1, 255]),
+        ([255, 255, 1, 0, 255], [255, 255, 0, 255], [255, 255, 0, 255]),  # what is there stays
+        ([255, 255, 255, 255, 255], [255] * 4, [255] * 4),
+    ],
+)
+def test_thin_parts_come_back(source, shrunk, expected):
+    rows = [np.array(row, np.uint8).reshape(1, -1, 1, 1) for row in (source, shrunk)]
+    np.testing.assert_array_equal(resized(rows[0], (4, 1, 1), "nearest-exact"), rows[1])
+    assert with_thin_parts(rows[1], rows[0]).ravel().tolist() == expected
 
 
 def test_a_patch_larger_than_the_case_is_centred_on_it():

@@ -36,6 +36,10 @@ def test_every_method_has_a_section():
         ("released", "stage_one.crf.pair_weight", 1.0),
         ("released", "stage_one.partial.reduction", "sum"),
         ("released", "expansion.gradient_weight", 0.5),
+        ("paper-cross-teaching", "training.patch_shape", (176, 176, 96)),
+        ("paper-cross-teaching", "optimiser.name", "adam"),
+        ("paper-cross-teaching", "cross_teaching.threshold", 0.9),
+        ("paper-cross-teaching", "cross_teaching.pseudo_weight", 0.1),
     ],
 )
 def test_presets_hold_the_published_values(preset, key, value):

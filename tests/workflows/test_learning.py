@@ -129,3 +129,14 @@ def test_it_goes_on_from_a_first_stage(balls, first_stage, tmp_path, method):
 def test_extreme_points_are_learned_by_pa_seg(balls, tmp_path):
     run = train(balls, annotations="extreme-points", run=tmp_path / "run", overrides=SMALL)
     _require_dice(balls, run, 0.8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("planes", [("axial", "coronal"), ("axial",)], ids=["two planes", "one plane"])
+def test_cross_teaching_learns_a_phantom_from_slices(phantoms, tmp_path, planes):
+    slices = simulate(phantoms, "slices", out=tmp_path / "slices", every_slices=6, planes=planes).path
+    networks = ("networks.axial.width=8", "networks.coronal.width=8")
+    run = train(
+        phantoms, annotations=slices, method="cross-teaching", run=tmp_path / "run", overrides=(*SETTINGS, *networks)
+    )
+    _require_dice(phantoms, run, 0.6)

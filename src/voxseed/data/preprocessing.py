@@ -18,6 +18,7 @@ from voxseed.data.resampling import (
     resample,
     resample_labels,
     resample_mask,
+    resample_painted,
     resampled_affine,
     resampled_argmax,
     resampled_extent,
@@ -119,10 +120,24 @@ class PreprocessedImage:
         invalid = ~resample_mask(self.valid, self.canonical.shape)
         result = np.empty((len(probabilities), *self.native.shape), dtype=np.float32)
         for index, probability in enumerate(probabilities):
-            resampled = resample(probability, self.canonical.shape)
-            resampled[invalid] = 1.0 if index == 0 else 0.0
-            result[index] = self._native(resampled)
+            result[index] = self._native_values(probability, invalid, 1.0 if index == 0 else 0.0)
         return result
+
+    def native_values(self, values: np.ndarray) -> FloatArray:
+        """Any values on the case's own grid, such as an uncertainty; 0 outside the valid region.
+
+        Args:
+            values: (I, J, K) on the working grid.
+
+        Returns:
+            float32 of the case's own shape and axis order.
+        """
+        return self._native_values(values, ~resample_mask(self.valid, self.canonical.shape), 0.0)
+
+    def _native_values(self, values: np.ndarray, invalid: BoolArray, outside: float) -> FloatArray:
+        resampled = resample(values, self.canonical.shape)
+        resampled[invalid] = outside
+        return self._native(resampled)
 
     def _native(self, array: np.ndarray) -> np.ndarray:
         return like(Volume(array, self.canonical.affine), self.native).array
@@ -234,6 +249,10 @@ class Preprocessing(Settings):
             (I, J, K) uint8, of the same shape as the image's.
         """
         return resample_labels(canonical(labels).array, self.working_shape(labels))
+
+    def apply_to_painted(self, labels: Volume) -> LabelArray:
+        """As `apply_to_labels`, for what a person painted: a slice or a stroke of one voxel does not vanish."""
+        return resample_painted(canonical(labels).array, self.working_shape(labels))
 
     def apply_to_box(self, box: Box, grid: OnGrid) -> Box:
         """Bring a box to the working grid: the voxels whose centres lie in it, at least one along each axis.

@@ -31,10 +31,12 @@ class Prediction:
     Attributes:
         labels: in the dataset's label values.
         probabilities: (C, I, J, K) float32, background first; None unless asked for.
+        uncertainty: (I, J, K) float32, see `spread`; None unless asked for.
     """
 
     labels: Volume
     probabilities: FloatArray | None = None
+    uncertainty: FloatArray | None = None
 
 
 class Predictor:
@@ -64,7 +66,7 @@ class Predictor:
             raise InputError(f"The model has no network {unknown[0]!r}. Known: {', '.join(model.networks)}.")
         self._device = device
         self._precision = precision
-        self._networks = [placed(model.networks[name], device).eval() for name in self.members]
+        self._networks = {name: placed(network, device).eval() for name, network in model.networks.items()}
 
     @classmethod
     def load(
@@ -99,30 +101,57 @@ class Predictor:
         resolved = resolve_device(device)
         return cls(model, resolved, precision or best_precision(resolved), members)
 
-    def predict(self, image: Image, name: str = "image", probabilities: bool = False) -> Prediction:
+    def predict(
+        self, image: Image, name: str = "image", probabilities: bool = False, uncertainty: bool = False
+    ) -> Prediction:
         """Segment a case.
 
         Args:
             image: all channels of the case.
             name: case or file, for messages.
             probabilities: keep them too; they take 4 bytes per voxel and class.
+            uncertainty: measure how far all networks of the model disagree, whichever of them give the labels.
 
         Raises:
-            InputError: if the channels are not the model's, or one of them is constant.
+            InputError: if the channels are not the model's, one of them is constant, or an uncertainty is asked of a
+                model with one network.
         """
+        if uncertainty:
+            self.require_uncertainty()
         case = self.model.description.preprocessing.apply(image, name)
-        working = self.working_probabilities(case).numpy()
+        maps = self._working_maps(case, uncertainty).numpy()
+        working = maps[: self.model.labels.class_count]
         labels = self.model.labels.from_class_indices(case.native_labels(working))
-        return Prediction(Volume(labels, image.affine), case.native_probabilities(working) if probabilities else None)
+        return Prediction(
+            Volume(labels, image.affine),
+            probabilities=case.native_probabilities(working) if probabilities else None,
+            uncertainty=case.native_values(maps[-1]) if uncertainty else None,
+        )
+
+    def require_uncertainty(self) -> None:
+        """Check that the model has several networks, which can disagree.
+
+        Raises:
+            InputError: if it has one.
+        """
+        if len(self._networks) < 2:
+            raise InputError(
+                f"An uncertainty is how far networks disagree, and this model has one, {next(iter(self._networks))}. "
+                "Predict without --uncertainty."
+            )
 
     def working_probabilities(self, case: PreprocessedImage) -> Tensor:
         """Probabilities (C, I, J, K) on the working grid, in CPU memory."""
+        return self._working_maps(case, uncertainty=False)
+
+    def _working_maps(self, case: PreprocessedImage, uncertainty: bool) -> Tensor:
+        """Probabilities on the working grid, in CPU memory, and the uncertainty as one more channel."""
         description = self.model.description
         image, valid = torch.from_numpy(case.array), torch.from_numpy(case.valid)
         if self._fits_device(image):
             image, valid = image.to(self._device), valid.to(self._device)
         return sliding_window(
-            self._probabilities,
+            self._with_uncertainty if uncertainty else self._probabilities,
             image,
             description.patch_shape,
             description.overlap,
@@ -133,9 +162,20 @@ class Predictor:
         ).cpu()
 
     def _probabilities(self, patches: Tensor) -> Tensor:
+        return self._of_networks(self.members, patches).mean(dim=0)
+
+    def _with_uncertainty(self, patches: Tensor) -> Tensor:
+        """Probabilities of the members, and as one more channel the spread of all networks."""
+        everyone = tuple(self._networks)
+        opinions = self._of_networks(everyone, patches)
+        asked = opinions[[everyone.index(name) for name in self.members]]
+        return torch.cat([asked.mean(dim=0), spread(opinions)], dim=1)
+
+    def _of_networks(self, names: Sequence[str], patches: Tensor) -> Tensor:
+        """Probabilities (N, B, C, I, J, K) of N networks."""
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._precision == "bf16"):
-            logits = [network(patches) for network in self._networks]
-        return torch.stack([each.float().softmax(dim=1) for each in logits]).mean(dim=0)
+            logits = [self._networks[name](patches) for name in names]
+        return torch.stack([each.float().softmax(dim=1) for each in logits])
 
     def _result_bytes(self, image: Tensor) -> int:
         """Of the probabilities of the whole volume in float32."""
@@ -148,6 +188,21 @@ class Predictor:
         free, _ = torch.cuda.mem_get_info(self._device)
         needed = 4 * image[0].numel() * (len(image) + 2) + 2 * self._result_bytes(image)
         return needed < _DEVICE_MEMORY_SHARE * free
+
+
+def spread(opinions: Tensor) -> Tensor:
+    """How far several opinions are from their mean: sqrt(1/2 sum_c mean_n (p_nc - mean_n p_nc)^2).
+
+    With two classes, the standard deviation of the foreground probability.
+
+    Args:
+        opinions: (N, B, C, I, J, K), probabilities of N networks, or of N samples of one.
+
+    Returns:
+        (B, 1, I, J, K); 0 where all agree, 0.5 where two of two are certain of different classes.
+    """
+    variance = opinions.var(dim=0, correction=0)
+    return (variance.sum(dim=1, keepdim=True) / 2).sqrt()
 
 
 def model_folder(folder: Path) -> Path:

@@ -97,7 +97,8 @@ class Method(ABC):
 
     Attributes:
         needs: the supervision that is asked of the dataset before anything starts.
-        members: networks that are trained when the method runs on its own.
+        members: networks that are trained when the method runs on its own. One that is named after a plane
+            (`voxseed.data.planes`) reads the slices of that plane, and is there only where such slices are annotated.
         networks, teachers: teachers are saved in checkpoints and unknown to the optimiser.
     """
 
@@ -107,6 +108,8 @@ class Method(ABC):
     """True where training from random weights makes no sense, as for a second stage."""
     needs_boxes: ClassVar[bool] = False
     """True where the losses need a box around every object, from points or boxes."""
+    teacher_passes: ClassVar[int] = 0
+    """Of the teacher of each network per step, with default settings; for the estimated time."""
     Settings: ClassVar[type[Settings]] = Settings
     summary: ClassVar[str]
     """One line for `voxseed list methods`."""

@@ -35,6 +35,7 @@ class CoTeaching(Method):
     needs = SupervisionKind.PARTIAL
     members = ("primary", "auxiliary")
     starts_from_networks = True
+    teacher_passes = 1
     summary = "Two trained networks pass the labels with small losses to each other."
     Settings = CoTeachingSettings
 

@@ -30,6 +30,7 @@ class DeepMutualLearning(Method):
     needs = SupervisionKind.PARTIAL
     members = ("primary", "auxiliary")
     starts_from_networks = True
+    teacher_passes = 1
     summary = "Two trained networks learn the label of their ensemble, and to agree with each other."
     Settings = MutualSettings
 

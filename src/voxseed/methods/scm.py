@@ -41,6 +41,7 @@ class SelfAndCrossMonitoring(Method):
     needs = SupervisionKind.PARTIAL
     members = ("primary", "auxiliary")
     starts_from_networks = True
+    teacher_passes = 1
     summary = "Second stage of pa-seg: two trained networks monitor themselves and each other."
     Settings = SCMSettings
 

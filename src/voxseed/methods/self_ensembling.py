@@ -42,6 +42,7 @@ class SelfEnsembling(Method):
 
     needs = SupervisionKind.PARTIAL
     starts_from_networks = True
+    teacher_passes = 2
     summary = "A trained network learns pseudo labels robustly, beside an adaptive moving average of itself."
     Settings = SelfEnsemblingSettings
 

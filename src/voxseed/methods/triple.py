@@ -38,6 +38,7 @@ class Triple(Method):
     needs = SupervisionKind.PARTIAL
     members = ("primary", "second", "third")
     starts_from_networks = True
+    teacher_passes = 1
     summary = "Three trained networks select and correct labels for each other."
     Settings = TripleSettings
 

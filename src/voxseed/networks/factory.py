@@ -4,8 +4,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from voxseed.errors import ShapeError
-from voxseed.networks.base import NETWORKS, Architecture
+from voxseed.errors import InputError, ShapeError
+from voxseed.networks.base import NETWORKS, Architecture, SlicewiseArchitecture
 from voxseed.networks.instance_norm import use_fast_instance_norm
 from voxseed.settings import validate
 from voxseed.types import Shape3, Spacing
@@ -42,6 +42,22 @@ def default_arguments(architecture: str, spacing_mm: Spacing, patch_shape: Shape
         InputError: if the patch is too small or the architecture has no such width.
     """
     return NETWORKS.get(architecture).planned(spacing_mm, patch_shape, width).model_dump(mode="json")
+
+
+def slicewise_arguments(
+    architecture: str, axis: int, spacing_mm: Spacing, patch_shape: Shape3, width: int
+) -> dict[str, Any]:
+    """As `default_arguments`, for a network that reads the slices across an axis of space: 0, 1 or 2.
+
+    Raises:
+        UnknownNameError: if the architecture is not registered.
+        InputError: if it does not read slices, the patch is too small or the architecture has no such width.
+    """
+    kind = NETWORKS.get(architecture)
+    if not issubclass(kind, SlicewiseArchitecture):
+        known = ", ".join(name for name in NETWORKS.names() if issubclass(NETWORKS.get(name), SlicewiseArchitecture))
+        raise InputError(f"network {architecture}: it does not read slices one by one; expected one of {known}.")
+    return kind.planned_across(axis, spacing_mm, patch_shape, width).model_dump(mode="json")
 
 
 def required_divisor(architecture: str, **arguments: Any) -> Shape3:

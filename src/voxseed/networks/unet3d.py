@@ -61,8 +61,15 @@ def dynamic_unet(
         filters=channels,
         res_block=residual,
     )
-    # `forward` runs through `skip_layers`, where the same blocks are nested; a parameter with two names could not be
-    # written to a model file.
+    return without_second_names(network)
+
+
+def without_second_names(network: DynUNet) -> nn.Module:
+    """The network with one name for each of its blocks, in place.
+
+    `forward` runs through `skip_layers`, where the same blocks are nested; a parameter with two names could not be
+    written to a model file.
+    """
     for second_name in ("input_block", "downsamples", "bottleneck", "upsamples"):
         delattr(network, second_name)
     return network

@@ -72,12 +72,13 @@ def build_supervision(
         target[:] = IGNORE
     else:
         target[~valid] = BACKGROUND
+    painted = None
     if annotation.painted is not None:
         _require_same_grid(annotation.painted, image, case)
         painted = labels.with_ignore().to_class_indices(annotation.painted.array, f"Case {case}, painted map")
         target = np.where(painted == IGNORE, target, painted)
     grown = tuple(GrownObject(item.class_index, item.box.start, item.box.stop) for item in objects)
-    return Supervision(kind, target, image.affine, grown, absent)
+    return Supervision(kind, target, image.affine, grown, absent, painted=painted)
 
 
 def dense_supervision(label: Volume, labels: Labels) -> Supervision:

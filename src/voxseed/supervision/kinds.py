@@ -12,6 +12,8 @@ class SupervisionKind(StrEnum):
 
     PARTIAL = "partial"
     """A target map in which some voxels are unannotated."""
+    SLICES = "slices"
+    """The same, of whole slices in one plane or two, found in painted maps."""
     DENSE = "dense"
     """A target map in which every voxel is annotated."""
     BOXES = "boxes"
@@ -80,6 +82,8 @@ class Supervision:
         objects: the annotated objects.
         absent: class indices that the annotation says do not occur in the case.
         trusted: False where the labels were made by some tool and may be wrong.
+        painted: (I, J, K) uint8, the part of the target that a person painted, IGNORE elsewhere; None if nothing was.
+            Slices and strokes are thin, and must not vanish where grids become coarser.
     """
 
     kind: SupervisionKind
@@ -88,6 +92,7 @@ class Supervision:
     objects: tuple[GrownObject, ...] = ()
     absent: frozenset[int] = frozenset()
     trusted: bool = True
+    painted: LabelArray | None = None
 
 
 def _slices(start: Shape3, stop: Shape3) -> tuple[slice, slice, slice]:

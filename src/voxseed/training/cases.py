@@ -25,7 +25,7 @@ from voxseed.supervision.kinds import GrownObject, Supervision, SupervisionKind
 from voxseed.supervision.noise import median_step
 from voxseed.types import BACKGROUND, IGNORE, LabelArray, Shape3
 
-_SEEDS_PER_CLASS = 1000
+_MOST_DRAWN = 1000
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class TrainingCase:
         noise: median intensity step between neighbours inside the foreground seeds; NaN where unknown.
         has_background: whether any voxel is known to be background.
         trusted: False where the labels were made by some tool and may be wrong.
+        painted: (N, 3) voxels that a person painted, background included, at most 1000, evenly drawn. Every patch of
+            the case holds one.
     """
 
     name: str
@@ -51,6 +53,7 @@ class TrainingCase:
     noise: float
     has_background: bool
     trusted: bool
+    painted: np.ndarray
 
     @property
     def shape(self) -> Shape3:
@@ -108,6 +111,7 @@ class CaseSource:
             float("nan") if supervision.meta["noise"] is None else supervision.meta["noise"],
             supervision.meta["has_background"],
             supervision.meta["trusted"],
+            np.array(supervision.meta["painted"]).reshape(-1, 3),
         )
 
     def _supervision(self, case: str) -> Supervision:
@@ -158,6 +162,10 @@ class CaseSource:
     def _supervision_content(self, case: str, image: CachedCase) -> CaseContent:
         supervision = self._supervision(case)
         target = self._preprocessing.apply_to_labels(Volume(supervision.target, supervision.affine))
+        painted = np.full_like(target, IGNORE)
+        if supervision.painted is not None:
+            painted = self._preprocessing.apply_to_painted(Volume(supervision.painted, supervision.affine))
+            target = np.where(painted == IGNORE, target, painted)
         foreground = (target != BACKGROUND) & (target != IGNORE)
         noise = median_step(image.read("image"), foreground)
         grid = Grid(supervision.target.shape, supervision.affine)
@@ -169,6 +177,7 @@ class CaseSource:
             "noise": None if np.isnan(noise) else noise,
             "has_background": bool((target == BACKGROUND).any()),
             "trusted": supervision.trusted,
+            "painted": _drawn(np.argwhere(painted != IGNORE)),
         }
         return {"target": target}, meta
 
@@ -239,7 +248,7 @@ def _object_from_json(values: Sequence[Any]) -> GrownObject:
 
 
 def _drawn(voxels: np.ndarray) -> list[list[int]]:
-    """At most `_SEEDS_PER_CLASS` of the voxels, evenly spaced in their order."""
-    chosen = np.linspace(0, len(voxels) - 1, min(len(voxels), _SEEDS_PER_CLASS)).round().astype(int)
+    """At most `_MOST_DRAWN` of the voxels, evenly spaced in their order."""
+    chosen = np.linspace(0, len(voxels) - 1, min(len(voxels), _MOST_DRAWN)).round().astype(int)
     drawn: list[list[int]] = voxels[chosen].tolist()
     return drawn

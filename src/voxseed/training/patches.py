@@ -64,10 +64,11 @@ class PatchDataset(Dataset[dict[str, Any]]):
         shape = zoomed_shape(settings.shape, settings.augmentation.zoom, rng)
         start = choose_start(case, replace(settings, shape=shape), rng)
         image = resized(case.read("image", start, shape, fill=0), settings.shape, "trilinear")
-        target, valid = (
-            resized(case.read(name, start, shape, fill)[None], settings.shape, "nearest-exact")
-            for name, fill in (("target", IGNORE), ("valid", 0))
-        )
+        valid = resized(case.read("valid", start, shape, fill=0)[None], settings.shape, "nearest-exact")
+        read_target = case.read("target", start, shape, fill=IGNORE)[None]
+        target = resized(read_target, settings.shape, "nearest-exact")
+        if len(case.painted):
+            target = with_thin_parts(target, read_target)
         flipped_axes = drawn_flips(settings.augmentation, rng)
         image, target, valid = augmented(image, target, valid, flipped_axes, settings.augmentation, rng)
         absent = np.isin(np.arange(settings.class_count), sorted(case.absent))
@@ -135,14 +136,18 @@ def patch_loader(
 def choose_start(case: TrainingCase, settings: PatchSettings, rng: np.random.Generator) -> Shape3:
     """First voxel of a patch; a patch larger than the case is centred on it and padded.
 
-    With probability `foreground_share` the patch holds a seed voxel of a random class, anywhere inside it.
+    With probability `foreground_share` the patch holds a seed voxel of a random class, anywhere inside it; otherwise
+    any painted voxel, if the case has some: a patch between two annotated slices would teach nothing.
     """
     shape = np.array(settings.shape)
     low = np.minimum((np.array(case.shape) - shape) // 2, 0)
     high = np.maximum(np.array(case.shape) - shape, low)
     if len(case.seeds) and rng.random() < settings.foreground_share:
-        seeds = case.seeds[int(rng.integers(len(case.seeds)))]
-        seed = seeds[int(rng.integers(len(seeds)))]
+        held = case.seeds[int(rng.integers(len(case.seeds)))]
+    else:
+        held = case.painted
+    if len(held):
+        seed = held[int(rng.integers(len(held)))]
         low, high = np.maximum(low, np.minimum(seed - shape + 1, high)), np.minimum(high, np.maximum(seed, low))
     start = rng.integers(low, high + 1)
     return (int(start[0]), int(start[1]), int(start[2]))
@@ -195,6 +200,24 @@ def objects_in_patch(
 def drawn_flips(settings: AugmentationSettings, rng: np.random.Generator) -> tuple[int, ...]:
     """Array axes that are flipped."""
     return tuple(axis for axis in settings.flip_axes if rng.random() < 0.5)
+
+
+def with_thin_parts(target: np.ndarray, source: np.ndarray) -> np.ndarray:
+    """A target that was made smaller, with the slices and strokes that no voxel of it came from.
+
+    An annotated voxel of the source that the resized target has no annotation for goes to the voxel that holds its
+    centre; every annotated slice so remains a slice.
+
+    Args:
+        target: (1, I, J, K), the source resized to its nearest voxels.
+        source: (1, i, j, k).
+    """
+    voxels = np.argwhere(source[0] != IGNORE)
+    places = ((voxels + 0.5) * target.shape[1:] / source.shape[1:]).astype(int)
+    lost = target[0][tuple(places.T)] == IGNORE
+    result = target.copy()
+    result[0][tuple(places[lost].T)] = source[0][tuple(voxels[lost].T)]
+    return result
 
 
 def augmented(

@@ -10,16 +10,17 @@ import numpy as np
 import torch
 
 from voxseed.data.cache import estimated_bytes
+from voxseed.data.planes import PLANES, Plane
 from voxseed.data.preprocessing import Box, Preprocessing
 from voxseed.devices import available_cores
 from voxseed.errors import InputError
 from voxseed.methods.base import METHODS
 from voxseed.methods.recipes import Recipe
-from voxseed.networks.base import NETWORKS
-from voxseed.networks.factory import build_network, default_arguments, required_divisor
+from voxseed.networks.factory import build_network, default_arguments, required_divisor, slicewise_arguments
 from voxseed.networks.layout import placed
 from voxseed.supervision.build import object_boxes
 from voxseed.training.job import Job
+from voxseed.training.planes import planes_of, require_same_planes
 from voxseed.training.settings import RunSettings
 from voxseed.training.stages import whole_epochs
 from voxseed.types import Shape3, Spacing
@@ -54,6 +55,7 @@ class Plan:
         cache_bytes: at most, before compression.
         workers: processes that read patches.
         oracles: what the methods take from dense labels beside their supervision.
+        planes: of annotated slices, where a method learns from these.
     """
 
     dataset: str
@@ -74,6 +76,7 @@ class Plan:
     cache_bytes: int
     cache: Path
     oracles: tuple[str, ...] = ()
+    planes: tuple[Plane, ...] = ()
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -88,7 +91,7 @@ class Plan:
     @property
     def seconds(self) -> float:
         """Estimated time of all stages. A teacher's forward pass is a third of training a network."""
-        costs = [4 / 3 if METHODS.get(stage.method).starts_from_networks else 1.0 for stage in self.stages]
+        costs = [1 + METHODS.get(stage.method).teacher_passes / 3 for stage in self.stages]
         steps = sum(cost * stage.iterations for cost, stage in zip(costs, self.stages, strict=True))
         return steps * self.seconds_per_iteration
 
@@ -96,10 +99,12 @@ class Plan:
         """What and how, for printing."""
         networks = ", ".join(f"{member}: {arguments['architecture']}" for member, arguments in self.networks.items())
         stages = ", then ".join(f"{stage.method} ({stage.iterations} iterations)" for stage in self.stages)
+        planes = ", ".join(self.planes) if len(self.planes) > 1 else f"{''.join(self.planes)} alone; two teach more"
         oracles = [("oracle", f"{', '.join(self.oracles)}, from dense labels")] if self.oracles else []
         return [
             ("dataset", self.dataset),
             ("annotations", self.annotations),
+            *([("planes", planes)] if self.planes else []),
             *oracles,
             ("recipe", f"{self.recipe}: {stages}"),
             ("cases", f"{self.train_cases} to train on, {self.val_cases} to validate on"),
@@ -135,11 +140,13 @@ def make_plan(job: Job, preprocessing: Preprocessing) -> Plan:
     """
     settings, data = job.settings, job.dataset
     shapes = [preprocessing.working_shape(data.read_grid(case)) for case in job.train_cases]
-    stages = plan_stages(job.recipe, settings, job.device)
+    planes = planes_of(job)
+    stages = plan_stages(job.recipe, settings, job.device, planes)
     members = tuple(dict.fromkeys(member for stage in stages for member in stage.members))
     wanted = settings.training.patch_shape
     patch = plan_patch(_median_shape(shapes), PATCH_VOXELS[job.device]) if wanted == "auto" else wanted
     networks = plan_networks(settings, members, preprocessing.spacing_mm, patch)
+    require_same_planes(job.starts, planes)
     networks |= {member: start.arguments for member, start in job.starts.items() if member in networks}
     patch = rounded_patch(patch, networks)
     channels, classes = len(data.channel_names), data.labels.class_count
@@ -164,6 +171,7 @@ def make_plan(job: Job, preprocessing: Preprocessing) -> Plan:
         cache_bytes=estimated_bytes(shapes, 4 * channels + 2),
         cache=job.cache.folder,
         oracles=job.oracles,
+        planes=planes,
     )
 
 
@@ -191,8 +199,11 @@ def plan_networks(
         name = wanted.architecture
         if name == "auto":
             name = "unet2.5d" if max(spacing_mm) / min(spacing_mm) >= THICK_SLICE_RATIO else "unet3d"
-        NETWORKS.get(name)
-        planned[member] = {"architecture": name, **default_arguments(name, spacing_mm, patch_shape, wanted.width)}
+        if member in PLANES:
+            arguments = slicewise_arguments(name, PLANES.index(member), spacing_mm, patch_shape, wanted.width)
+        else:
+            arguments = default_arguments(name, spacing_mm, patch_shape, wanted.width)
+        planned[member] = {"architecture": name, **arguments}
     return planned
 
 
@@ -207,8 +218,10 @@ def rounded_patch(patch_shape: Shape3, networks: Networks) -> Shape3:
     return (steps[0] * common[0], steps[1] * common[1], steps[2] * common[2])
 
 
-def plan_stages(recipe: Recipe, settings: RunSettings, device: str) -> tuple[PlannedStage, ...]:
-    """Stages with their lengths.
+def plan_stages(
+    recipe: Recipe, settings: RunSettings, device: str, planes: tuple[Plane, ...] = ()
+) -> tuple[PlannedStage, ...]:
+    """Stages with their lengths. Members that are named after a plane take part if its slices are annotated.
 
     Raises:
         InputError: if a stage has no share, or there are fewer stages than are asked for.
@@ -231,7 +244,8 @@ def plan_stages(recipe: Recipe, settings: RunSettings, device: str) -> tuple[Pla
     planned = []
     for stage, share in zip(stages, shares, strict=False):
         iterations, length = whole_epochs(max(1, round(base * share)), settings.training.epoch_length)
-        planned.append(PlannedStage(stage.method, stage.members, iterations, length))
+        members = tuple(member for member in stage.members if member not in PLANES or member in planes)
+        planned.append(PlannedStage(stage.method, members, iterations, length))
     return tuple(planned)
 
 

@@ -15,6 +15,7 @@ from voxseed.workflows.prediction_inputs import PredictionInput, find_inputs
 
 _DATASET_FOLDERS = ("imagesTr", "imagesTs", "labelsTr", "labelsTs")
 PROBABILITIES_FOLDER = "probabilities"
+UNCERTAINTY_FOLDER = "uncertainty"
 
 
 def predict(
@@ -24,9 +25,10 @@ def predict(
     *,
     probabilities: bool = False,
     ensemble: bool = False,
+    uncertainty: bool = False,
     device: str = "auto",
 ) -> list[Path]:
-    """Write a label map per case, and on request a 4D map of probabilities; what is there already is replaced.
+    """Write a label map per case, on request maps of probabilities and uncertainty; what is there already is replaced.
 
     A case that cannot be predicted does not keep the others from it.
 
@@ -37,6 +39,7 @@ def predict(
             background first.
         probabilities: write them too.
         ensemble: average all networks of the model.
+        uncertainty: write how far all networks of the model disagree to OUT/uncertainty/CASE.nii.gz.
         device: auto, cpu or cuda.
 
     Returns:
@@ -48,13 +51,15 @@ def predict(
     """
     out = Path(out)
     predictor = Predictor.load(Path(run), device=device, ensemble=ensemble)
+    if uncertainty:
+        predictor.require_uncertainty()
     description, classes = predictor.model.description, predictor.model.labels.foreground
     cases = find_inputs([Path(each) for each in inputs], description.preprocessing.channel_names, classes)
     _require_no_overwriting(cases, out)
     written, problems = [], []
     for case in track(cases, "Predicting"):
         try:
-            prediction = predictor.predict(read_image(case.paths), str(case.paths[0]), probabilities)
+            prediction = predictor.predict(read_image(case.paths), str(case.paths[0]), probabilities, uncertainty)
         except InputError as error:
             problems.append(str(error))
             continue
@@ -65,6 +70,9 @@ def predict(
             classes_last = np.moveaxis(prediction.probabilities, 0, -1)
             path = out / PROBABILITIES_FOLDER / f"{case.case}.nii.gz"
             write_volume(path, Volume(classes_last, prediction.labels.affine))
+        if prediction.uncertainty is not None:
+            path = out / UNCERTAINTY_FOLDER / f"{case.case}.nii.gz"
+            write_volume(path, Volume(prediction.uncertainty, prediction.labels.affine))
     if problems:
         raise InputError(_failures(problems, len(cases), out))
     return written

@@ -7,6 +7,7 @@ from pathlib import Path
 from voxseed.data.annotation_sets import DENSE, AnnotationSet
 from voxseed.data.cache import CACHE_VARIABLE, PatchCache
 from voxseed.data.datasets import Dataset
+from voxseed.data.planes import SLICES
 from voxseed.devices import best_precision, resolve_device
 from voxseed.errors import InputError
 from voxseed.methods.base import METHODS
@@ -112,7 +113,7 @@ def _annotation_set(data: Dataset, wanted: str | Path | None, method: str) -> An
 def _recipe_of(data: Dataset, annotation_set: AnnotationSet | None) -> str:
     """What the annotations suggest."""
     if annotation_set is not None:
-        return "partial" if annotation_set.protocol == DENSE else "pa-seg"
+        return {DENSE: "partial", SLICES: "cross-teaching"}.get(annotation_set.protocol, "pa-seg")
     if any(data.has_label(case) for case in data.cases):
         return "full"
     raise InputError(

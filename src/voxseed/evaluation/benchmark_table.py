@@ -104,11 +104,7 @@ class Results:
         )
         for row, summary, comparison in self.lines:
             difference = comparison.difference if comparison else Estimate(0)
-            numbers = [
-                getattr(summary.estimates[metric], part)
-                for metric in self.metrics
-                for part in parts
-            ]
+            numbers = [getattr(summary.estimates[metric], part) for metric in self.metrics for part in parts]
             tested = (difference.mean, difference.low, difference.high)
             p_values = (comparison.t_test_p, comparison.wilcoxon_p) if comparison else (None, None)
             writer.writerow(

@@ -24,6 +24,7 @@ def predict(
     *,
     probabilities: bool = False,
     ensemble: bool = False,
+    member: str | None = None,
     device: str = "auto",
 ) -> list[Path]:
     """Write a label map per case, and on request a 4D map of probabilities; what is there already is replaced.
@@ -37,6 +38,7 @@ def predict(
             background first.
         probabilities: write them too.
         ensemble: average all networks of the model.
+        member: network that predicts; the model's default one if not given.
         device: auto, cpu or cuda.
 
     Returns:
@@ -47,7 +49,8 @@ def predict(
             not be predicted, and then it names them.
     """
     out = Path(out)
-    predictor = Predictor.load(Path(run), device=device, ensemble=ensemble)
+    members = None if member is None else (member,)
+    predictor = Predictor.load(Path(run), device=device, members=members, ensemble=ensemble)
     description, classes = predictor.model.description, predictor.model.labels.foreground
     cases = find_inputs([Path(each) for each in inputs], description.preprocessing.channel_names, classes)
     _require_no_overwriting(cases, out)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from voxseed.benchmarks.case_digests import CaseDigests
 from voxseed.benchmarks.catalogue import chosen_tables
-from voxseed.benchmarks.definitions import Cases, Table
+from voxseed.benchmarks.definitions import Table
 from voxseed.data.cache import CACHE_VARIABLE
 from voxseed.data.datasets import Dataset
 from voxseed.devices import resolve_device
@@ -30,7 +30,7 @@ def benchmark(
     protocol: str | None = None,
     annotations: str | Path | None = None,
     inside_points: int | None = None,
-    measured_on: Cases | None = None,
+    measured_on: str | None = None,
     device: str = "auto",
     cache: str | Path | None = None,
     say: Callable[[str], None] = lambda sentence: None,
@@ -66,11 +66,68 @@ def benchmark(
             made, and then it names them, and the tables show the others.
         InterruptedRunError: on Ctrl-C; the same command goes on.
     """
-    out = Path(out)
-    tables = chosen_tables(table, protocol)
-    chosen = {name: _chosen_rows(each, rows) for name, each in tables.items()}
+    planners = table_planners(
+        table,
+        data,
+        out,
+        preset=preset,
+        overrides=overrides,
+        protocol=protocol,
+        annotations=annotations,
+        inside_points=inside_points,
+        measured_on=measured_on,
+        device=device,
+        cache=cache,
+    )
+    tables = {name: planner.table for name, planner in planners.items()}
     _require_known(tables, rows, baseline)
-    source = Dataset.open(data)
+    chosen = {name: _chosen_rows(each, rows) for name, each in tables.items()}
+    for name, planner in planners.items():
+        for row in chosen[name]:
+            planner.check(row)
+    say(f"Reading {data}; annotations that are missing are simulated")
+    planned = [
+        (planner.order, planner.plan(row, seed))
+        for seed in range(seeds)
+        for name, planner in planners.items()
+        for row in chosen[name]
+        if planner.table.rows[row].made_by is None
+    ]
+
+    def write() -> list[WrittenTable]:
+        tables_written = (write_results(name, planner, baseline) for name, planner in planners.items())
+        return [each for each in tables_written if each is not None]
+
+    failures = Work(planned, say, after_row=write).finish()
+    written = write()
+    if failures:
+        raise InputError(
+            "\n".join([f"{len(failures)} rows could not be made; the tables in {out} show the others.", *failures])
+        )
+    return written
+
+
+def table_planners(
+    table: str,
+    data: str | Path,
+    out: str | Path,
+    *,
+    preset: str | None = None,
+    overrides: Sequence[str] = (),
+    protocol: str | None = None,
+    annotations: str | Path | None = None,
+    inside_points: int | None = None,
+    measured_on: str | None = None,
+    device: str = "auto",
+    cache: str | Path | None = None,
+) -> dict[str, Planner]:
+    """Name → what plans the rows of a table. Arguments are as in `benchmark`; nothing is written.
+
+    Raises:
+        UnknownNameError: if there is no such table.
+        InputError: if the data or the device cannot be used.
+    """
+    tables, out, source = chosen_tables(table, protocol), Path(out), Dataset.open(data)
     digests = CaseDigests(source)
     sets = Annotations(source, digests, out / "annotations", annotations, inside_points)
     device_type = resolve_device(device).type
@@ -92,30 +149,7 @@ def benchmark(
             cache=Path(cache or os.environ.get(CACHE_VARIABLE) or out / "cache"),
         )
 
-    planners = {name: Planner(order_of(each), each) for name, each in tables.items()}
-    for name, planner in planners.items():
-        for row in chosen[name]:
-            planner.check(row)
-    say(f"Reading {source.name}; annotations that are missing are simulated")
-    planned = [
-        (planner.order, planner.plan(row, seed))
-        for seed in range(seeds)
-        for name, planner in planners.items()
-        for row in chosen[name]
-        if planner.table.rows[row].made_by is None
-    ]
-
-    def write() -> list[WrittenTable]:
-        tables_written = (write_results(name, planner, baseline) for name, planner in planners.items())
-        return [each for each in tables_written if each is not None]
-
-    failures = Work(planned, say, after_row=write).finish()
-    written = write()
-    if failures:
-        raise InputError(
-            "\n".join([f"{len(failures)} rows could not be made; the tables in {out} show the others.", *failures])
-        )
-    return written
+    return {name: Planner(order_of(each), each) for name, each in tables.items()}
 
 
 def _chosen_rows(table: Table, names: Sequence[str]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from voxseed.benchmarks.case_digests import CaseDigests
 from voxseed.benchmarks.code_version import code_digest
@@ -46,7 +46,7 @@ class Order:
     annotations: Annotations
     digests: CaseDigests
     protocol: str
-    measured_on: Cases
+    measured_on: str
     cases: tuple[str, ...]
     preset: str | None
     overrides: tuple[str, ...]
@@ -243,12 +243,14 @@ class Planner:
         return code_digest([*_TRAINING, *_method_modules(recipe), *_network_modules(recipe, settings)])
 
 
-def measured_cases(data: Dataset, measured_on: Cases) -> tuple[str, ...]:
+def measured_cases(data: Dataset, measured_on: str) -> tuple[str, ...]:
     """Cases with dense labels: test cases of splits.json, or else those of imagesTs; or validation cases of fold 0.
 
     Raises:
-        InputError: if there are none.
+        InputError: if there are none, or other cases are asked for.
     """
+    if measured_on not in get_args(Cases):
+        raise InputError(f"--on {measured_on}: expected one of {', '.join(get_args(Cases))}.")
     splits = data.splits()
     if measured_on == "validation":
         cases, remedy = splits.val_cases(data.cases), "List some under val in splits.json, or measure with --on test."

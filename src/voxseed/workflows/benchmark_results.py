@@ -12,7 +12,7 @@ import yaml
 from voxseed.benchmarks.definitions import Row
 from voxseed.benchmarks.records import RowRecord
 from voxseed.data.volumes import Volume
-from voxseed.errors import InputError
+from voxseed.errors import InputError, UnknownNameError
 from voxseed.evaluation.benchmark_table import ResultRow, Results
 from voxseed.evaluation.compare import read_pair
 from voxseed.evaluation.figures import DARK, LIGHT, Curve, Theme, intervals_png, sweep_png
@@ -92,11 +92,11 @@ def write_results(name: str, planner: Planner, baseline: str | None = None) -> W
     overlays, overlay_notes = _overlays(planner, there, results.rows)
     notes = (*_notes(planner, there, results.baseline), *overlay_notes)
     figure = _figure(planner, results.rows, LIGHT)
-    text = "\n".join([table.title, "", results.table().as_text(), "", _TABLE_NOTE, *notes]) + "\n"
+    cells = results.table()
+    text = "\n".join([table.title, "", cells.as_text(), "", _TABLE_NOTE, *notes, ""])
+    markdown = "\n\n".join([f"# {table.title}", cells.as_markdown(), _TABLE_NOTE, *notes])
     write_text(out / f"{name}.txt", text)
-    write_text(
-        out / f"{name}.md", "\n\n".join([f"# {table.title}", results.table().as_markdown(), _TABLE_NOTE, *notes]) + "\n"
-    )
+    write_text(out / f"{name}.md", f"{markdown}\n")
     write_text(out / f"{name}.csv", results.csv())
     write_json(out / f"{name}.json", {each.name: [asdict(record) for record in each.records] for each in there})
     _write_bytes(out / f"{name}.png", figure)
@@ -106,7 +106,7 @@ def write_results(name: str, planner: Planner, baseline: str | None = None) -> W
         title=table.title,
         facts=_facts(planner, there),
         notes=notes,
-        table=results.table(),
+        table=cells,
         table_note=_TABLE_NOTE,
         figure=Picture("Figure", figure, f"Figure of {table.title}", _figure(planner, results.rows, DARK)),
         overlays=tuple(overlays.values()),
@@ -124,7 +124,10 @@ def _finished(planner: Planner, name: str) -> _Finished | None:
     if not row.shown:
         return None
     seeds = sorted(_seeds_on_disk(planner.order.out / "rows" / name))
-    planned = [planner.plan(name, seed) for seed in seeds]
+    try:
+        planned = [planner.plan(name, seed) for seed in seeds]
+    except UnknownNameError:  # a row from a version that knows more methods; it is listed as missing
+        return None
     found = [(each, record) for each in planned if (record := each.folder.complete(each.key)) is not None]
     if not found:
         return None

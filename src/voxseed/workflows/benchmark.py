@@ -13,7 +13,7 @@ from voxseed.devices import resolve_device
 from voxseed.errors import InputError, UnknownNameError
 from voxseed.workflows.benchmark_annotations import Annotations
 from voxseed.workflows.benchmark_plan import Order, Planner, measured_cases
-from voxseed.workflows.benchmark_results import WrittenTable, write_results
+from voxseed.workflows.benchmark_results import WrittenTable, write_results, write_texts
 from voxseed.workflows.benchmark_work import Work
 
 
@@ -94,12 +94,13 @@ def benchmark(
         if planner.table.rows[row].made_by is None
     ]
 
-    def write() -> list[WrittenTable]:
-        tables_written = (write_results(name, planner, baseline) for name, planner in planners.items())
-        return [each for each in tables_written if each is not None]
+    def write() -> None:
+        for name, planner in planners.items():
+            write_texts(name, planner, baseline)
 
     failures = Work(planned, say, after_row=write).finish()
-    written = write()
+    tables_written = [write_results(name, planner, baseline) for name, planner in planners.items()]
+    written = [each for each in tables_written if each is not None]
     if failures:
         raise InputError(
             "\n".join([f"{len(failures)} rows could not be made; the tables in {out} show the others.", *failures])

@@ -71,7 +71,7 @@ class _Finished:
 
 
 def write_results(name: str, planner: Planner, baseline: str | None = None) -> WrittenTable | None:
-    """Write NAME.txt, .md, .csv, .json, .html, .png, and -median.png and -hard.png with overlays, into OUT.
+    """Write a table of the rows that are there: NAME.txt, .md, .csv, .json, and the page with its pictures.
 
     Args:
         name: of the table.
@@ -84,29 +84,21 @@ def write_results(name: str, planner: Planner, baseline: str | None = None) -> W
     Raises:
         InputError: if a record or metrics.csv is damaged.
     """
-    table, out = planner.table, planner.order.out
-    there = [finished for each in table.rows if (finished := _finished(planner, each)) is not None]
-    if not there:
+    found = _results(planner, baseline)
+    if found is None:
         return None
-    results = Results([each.result() for each in there], table.metrics, baseline or table.baseline)
+    there, results = found
+    table, out = planner.table, planner.order.out
     overlays, overlay_notes = _overlays(planner, there, results.rows)
-    notes = (*_notes(planner, there, results.baseline), *overlay_notes)
     figure = _figure(planner, results.rows, LIGHT)
-    cells = results.table()
-    text = "\n".join([table.title, "", cells.as_text(), "", _TABLE_NOTE, *notes, ""])
-    markdown = "\n\n".join([f"# {table.title}", cells.as_markdown(), _TABLE_NOTE, *notes])
-    write_text(out / f"{name}.txt", text)
-    write_text(out / f"{name}.md", f"{markdown}\n")
-    write_text(out / f"{name}.csv", results.csv())
-    write_json(out / f"{name}.json", {each.name: [asdict(record) for record in each.records] for each in there})
     _write_bytes(out / f"{name}.png", figure)
     for kind, picture in overlays.items():
         _write_bytes(out / f"{name}-{kind}.png", picture.png)
     content = BenchmarkContent(
         title=table.title,
-        facts=_facts(planner, there),
-        notes=notes,
-        table=cells,
+        facts=_facts(planner),
+        notes=(*_notes(planner, there, results.baseline), *overlay_notes),
+        table=results.table(),
         table_note=_TABLE_NOTE,
         figure=Picture("Figure", figure, f"Figure of {table.title}", _figure(planner, results.rows, DARK)),
         overlays=tuple(overlays.values()),
@@ -115,7 +107,35 @@ def write_results(name: str, planner: Planner, baseline: str | None = None) -> W
     )
     page = out / f"{name}.html"
     write_text(page, render_benchmark(content))
-    return WrittenTable(name, text, page)
+    return WrittenTable(name, _write_texts(name, planner, there, results), page)
+
+
+def write_texts(name: str, planner: Planner, baseline: str | None = None) -> None:
+    """Only the files of `write_results` that take no time: text, Markdown, CSV and JSON."""
+    found = _results(planner, baseline)
+    if found is not None:
+        _write_texts(name, planner, *found)
+
+
+def _results(planner: Planner, baseline: str | None) -> tuple[list[_Finished], Results] | None:
+    there = [finished for each in planner.table.rows if (finished := _finished(planner, each)) is not None]
+    if not there:
+        return None
+    rows = [each.result() for each in there]
+    return there, Results(rows, planner.table.metrics, baseline or planner.table.baseline)
+
+
+def _write_texts(name: str, planner: Planner, there: Sequence[_Finished], results: Results) -> str:
+    """Write them; returns the plain text."""
+    title, out, cells = planner.table.title, planner.order.out, results.table()
+    notes = _notes(planner, there, results.baseline)
+    text = "\n".join([title, "", cells.as_text(), "", _TABLE_NOTE, *notes, ""])
+    markdown = "\n\n".join([f"# {title}", cells.as_markdown(), _TABLE_NOTE, *notes])
+    write_text(out / f"{name}.txt", text)
+    write_text(out / f"{name}.md", f"{markdown}\n")
+    write_text(out / f"{name}.csv", results.csv())
+    write_json(out / f"{name}.json", {each.name: [asdict(record) for record in each.records] for each in there})
+    return text
 
 
 def _finished(planner: Planner, name: str) -> _Finished | None:
@@ -139,7 +159,7 @@ def _seeds_on_disk(folder: Path) -> set[int]:
     return {int(match[1]) for match in matches if match}
 
 
-def _facts(planner: Planner, there: Sequence[_Finished]) -> tuple[tuple[str, str], ...]:
+def _facts(planner: Planner) -> tuple[tuple[str, str], ...]:
     order = planner.order
     facts = [
         ("dataset", order.data.name),

@@ -2,13 +2,13 @@
 
     python -m benchmarks.nnunet weak --data DATASET --out OUT --set training.iterations=800
 
-Arguments are those of `voxseed benchmark`, whose OUT it adds to; the next `voxseed benchmark` shows the row. What is grown,
-which cases are trained on and measured, and the number of iterations are the table's; plans, patch, augmentation, network
-and learning rate are nnU-Net's own. Needs nnunetv2 beside Voxseed (`pip install nnunetv2`), which Voxseed does not.
+Arguments are those of `voxseed benchmark`, whose OUT it adds to; the next `voxseed benchmark` shows the row. What is
+grown, which cases are trained on and measured, and the number of iterations are the table's; plans, patch, batch,
+augmentation, network and learning rate are nnU-Net's own. Predictions are the last weights', without mirroring. Needs
+nnunetv2 beside Voxseed (`pip install nnunetv2`).
 """
 
 import argparse
-import json
 import os
 import time
 from importlib.metadata import version
@@ -18,9 +18,7 @@ from typing import Any
 import torch
 
 from voxseed.benchmarks.records import COMPLETE, RowRecord
-from voxseed.data.splits import Fold
-from voxseed.evaluation.curves import read_curves
-from voxseed.files import write_json
+from voxseed.files import read_json_object, write_json
 from voxseed.training.provenance import provenance
 from voxseed.workflows.benchmark import table_planners
 from voxseed.workflows.benchmark_plan import Order, PlannedRow
@@ -53,9 +51,8 @@ def main() -> None:
         return
     folders = _folders(planned.folder.path / "nnunet")
     _expand(planned, Path(folders["nnUNet_raw"]))
-    trained = list(planned.key.data["trained"])
     start = time.monotonic()
-    trainer = _train(planned, folders, trained, chosen.epoch_length)
+    trainer = _train(planner.order, planned, folders, chosen.epoch_length)
     seconds = {"training": time.monotonic() - start}
     _predict(planner.order, planned, trainer)
     seconds["prediction"] = time.monotonic() - start - seconds["training"]
@@ -104,37 +101,60 @@ def _expand(planned: PlannedRow, raw: Path) -> None:
         expand(planned.annotations.data.root, annotation_set.path, planned.settings.expansion, target)
 
 
-def _train(planned: PlannedRow, folders: dict[str, str], trained: list[str], epoch_length: int) -> Any:
-    """nnU-Net's own preparation and trainer, of a fixed number of iterations, without its validation."""
+def _train(order: Order, planned: PlannedRow, folders: dict[str, str], epoch_length: int) -> Any:
+    """nnU-Net's own preparation and trainer, of a fixed number of iterations, without its final validation."""
     from nnunetv2.experiment_planning.plan_and_preprocess_api import extract_fingerprints, plan_experiments, preprocess
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-    class FixedLengthTrainer(nnUNetTrainer):
-        """As many iterations as the other rows; the last weights count."""
-
-        def run_training(self) -> None:
-            iterations = planned.key.settings["iterations"]
-            self.num_iterations_per_epoch = min(epoch_length, iterations)
-            self.num_epochs = -(-iterations // self.num_iterations_per_epoch)
-            self.num_val_iterations_per_epoch = 1
-            self.initial_lr, self.save_every = self.initial_lr, self.num_epochs
-            super().run_training()
-
-    torch.manual_seed(planned.seed)
     preprocessed = Path(folders["nnUNet_preprocessed"]) / DATASET_NAME
-    if not (preprocessed / "nnUNetPlans.json").exists():
+    if not (preprocessed / "splits_final.json").exists():
         extract_fingerprints([DATASET_ID], num_processes=1)
         plan_experiments([DATASET_ID])
-    if not (preprocessed / "splits_final.json").exists():
         preprocess([DATASET_ID], configurations=[CONFIGURATION], num_processes=[1])
-        # What it computes on these during training is looked at by nobody.
+        trained = list(planned.key.data["trained"])
+        # What it computes on validation cases during training is looked at by nobody, but it asks for some.
         write_json(preprocessed / "splits_final.json", [{"train": trained, "val": trained[:1]}])
-    trainer = FixedLengthTrainer(
-        plans=json.loads((preprocessed / "nnUNetPlans.json").read_text()),
+    torch.manual_seed(planned.seed)
+    iterations = planned.key.settings["iterations"]
+    trainer = nnUNetTrainer(
+        plans=read_json_object(preprocessed / "nnUNetPlans.json"),
         configuration=CONFIGURATION,
         fold=0,
-        dataset_json=json.loads((preprocessed / "dataset.json").read_text()),
-        device=torch.device(planned_device()),
+        dataset_json=read_json_object(preprocessed / "dataset.json"),
+        device=torch.device(order.device_type),
     )
+    trainer.num_iterations_per_epoch = min(epoch_length, iterations)
+    trainer.num_epochs = -(-iterations // trainer.num_iterations_per_epoch)
+    trainer.num_val_iterations_per_epoch = 1
     trainer.run_training()
     return trainer
+
+
+def _predict(order: Order, planned: PlannedRow, trainer: Any) -> None:
+    """The last weights, on the measured cases."""
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+    device = torch.device(order.device_type)
+    predictor = nnUNetPredictor(
+        use_mirroring=False, perform_everything_on_device=device.type == "cuda", device=device, verbose=False
+    )
+    trainer.set_deep_supervision_enabled(False)
+    trainer.network.eval()
+    predictor.manual_initialization(
+        trainer.network,
+        trainer.plans_manager,
+        trainer.configuration_manager,
+        None,
+        trainer.dataset_json,
+        type(trainer).__name__,
+        trainer.inference_allowed_mirroring_axes,
+    )
+    planned.folder.predictions.mkdir(parents=True, exist_ok=True)
+    predictor.predict_from_files_sequential(
+        [[str(path) for path in order.data.image_paths(case)] for case in order.cases],
+        [str(planned.folder.predictions / case) for case in order.cases],
+    )
+
+
+if __name__ == "__main__":
+    main()

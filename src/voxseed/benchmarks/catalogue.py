@@ -13,7 +13,7 @@ from voxseed.errors import InputError, UnknownNameError
 from voxseed.settings import read_yaml, validate
 
 ALL: Final = "all"
-"""Every table of the protocol."""
+"""Every table of a protocol."""
 _SUFFIX = ".yaml"
 
 
@@ -35,7 +35,8 @@ def chosen_tables(name: str, protocol: str | None = None) -> dict[str, Table]:
     """
     if name == ALL:
         found = {each: get_table(each) for each in table_names()}
-        return {each: table for each, table in found.items() if table.protocol == (protocol or "points")}
+        wanted = protocol or "points"
+        return {each: table for each, table in found.items() if table.part_of_all and table.protocol == wanted}
     if name.endswith(_SUFFIX):
         return {Path(name).stem: read_table(Path(name))}
     return {name: get_table(name)}

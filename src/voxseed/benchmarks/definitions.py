@@ -96,6 +96,7 @@ class Table(Settings):
         settings: nested values for all rows, above the preset's and below the command's.
         metrics: columns.
         figure: curves; without it, the figure shows the Dice of every row.
+        part_of_all: whether `all` means it too.
         rows: name → row, in the order of the table; a name is that of a folder.
     """
 
@@ -107,6 +108,7 @@ class Table(Settings):
     settings: dict[str, Any] = Field(default_factory=dict)
     metrics: tuple[Metric, ...] = ("dice", "assd_mm", "hd95_mm")
     figure: Figure | None = None
+    part_of_all: bool = True
     rows: Annotated[dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")], Row], Field(min_length=1)]
 
     @model_validator(mode="after")

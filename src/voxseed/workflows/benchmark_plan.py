@@ -231,6 +231,8 @@ class Planner:
                 case: digests.annotated(case, annotation_set) if annotation_set else digests.labelled(case)
                 for case in cases
             }
+            if row.oracle:
+                found["oracle"] = {case: digests.labelled(case) for case in cases if data.has_label(case)}
             if settings.training.select == "dense":
                 validated = data.splits().val_cases(data.cases)
                 found["selected_on"] = {case: digests.labelled(case) for case in validated if data.has_label(case)}

@@ -174,6 +174,7 @@ def test_the_expansion_is_measured_on_the_measured_cases(run: Benchmark, trainin
 
 def test_second_stages_share_one_first_stage(run: Benchmark, trainings: Trainings, tmp_path: Path) -> None:
     run(seeds=2)
+    assert len(records(tmp_path / "out", "expansion")) == 1  # the same with every seed
     for seed, call in enumerate(call for call in trainings.calls if call.name == "scm"):
         (first,) = (tmp_path / "out" / "rows" / "stage-one").glob(f"seed-{seed}-*")
         assert call.start_from == [f"{member}={first / 'run'}:{member}" for member in ("primary", "auxiliary")]

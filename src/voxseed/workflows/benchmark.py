@@ -6,7 +6,7 @@ from pathlib import Path
 
 from voxseed.benchmarks.case_digests import CaseDigests
 from voxseed.benchmarks.catalogue import chosen_tables
-from voxseed.benchmarks.definitions import Table
+from voxseed.benchmarks.definitions import Row, Table
 from voxseed.data.cache import CACHE_VARIABLE
 from voxseed.data.datasets import Dataset
 from voxseed.devices import resolve_device
@@ -91,7 +91,7 @@ def benchmark(
         for seed in range(seeds)
         for name, planner in planners.items()
         for row in chosen[name]
-        if planner.table.rows[row].made_by is None
+        if _is_made(planner.table.rows[row], seed)
     ]
 
     def write() -> None:
@@ -157,6 +157,11 @@ def _chosen_rows(table: Table, names: Sequence[str]) -> tuple[str, ...]:
     """The rows of these names, or all that are shown, and what they start from."""
     shown = tuple(name for name, row in table.rows.items() if row.shown)
     return table.with_needed(tuple(name for name in table.rows if name in names) if names else shown)
+
+
+def _is_made(row: Row, seed: int) -> bool:
+    """Whether a row is made here; what grows from annotations is the same with every seed."""
+    return row.made_by is None and (seed == 0 or not row.pseudo_label)
 
 
 def _require_known(tables: Mapping[str, Table], rows: Sequence[str], baseline: str | None) -> None:

@@ -122,11 +122,12 @@ class Planner:
         return self._planned[name, seed]
 
     def growth(self) -> dict[str, Any]:
-        """Settings of the growth that all rows of the table share."""
+        """Settings of the growth that all rows of the table share; those that rows vary are left out."""
         settings = self._loaded([*assignments(self.table.settings), *self.order.overrides]).expansion
         sides = {"one-sided": ("epsilon",), "two-sided": ("foreground_threshold", "background_threshold")}
         read = ("growth", *sides[settings.growth], "gradient_weight", "combine", "smoothing")
-        return {key: getattr(settings, key) for key in read}
+        varied = {key for row in self.table.rows.values() for key in row.settings.get("expansion", {})}
+        return {key: getattr(settings, key) for key in read if key not in varied}
 
     def _plan(self, name: str, seed: int) -> PlannedRow:
         row = self.table.rows[name]

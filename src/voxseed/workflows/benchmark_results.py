@@ -176,11 +176,14 @@ def _notes(planner: Planner, there: Sequence[_Finished], baseline: str) -> tuple
     """Sentences on what the rows share, on what sets one apart, and on what is missing."""
     table, names = planner.table, [each.name for each in there]
     growth = ", ".join(f"{key} {value}" for key, value in planner.growth().items())
+    order = planner.order
+    given = ", ".join([*([f"preset {order.preset}"] if order.preset else []), *order.overrides]) or "the defaults"
     selected = there[0].planned[0].settings.training.select
     weights = "the last ones" if selected == "last" else "the best on dense labels of the validation cases"
     notes = [
-        f"{planner.order.data.name}, {len(planner.order.cases)} {planner.order.measured_on} cases, annotations: "
-        f"{planner.order.protocol}. Growth of all rows that grow points: {growth}. Weights that are kept: {weights}."
+        f"{order.data.name}, {len(order.cases)} {order.measured_on} cases, annotations: {order.protocol}. "
+        f"Growth of all rows that grow points: {growth}. Weights that are kept: {weights}. "
+        f"Settings of all rows: {given}."
     ]
     if any(each.row.published for each in there):
         notes.append(f"Published numbers ({table.source}) are of other data and cannot be compared one to one.")

@@ -117,7 +117,7 @@ def _train(order: Order, planned: PlannedRow, folders: dict[str, str], epoch_len
     torch.manual_seed(planned.seed)
     iterations = planned.key.settings["iterations"]
     trainer = nnUNetTrainer(
-        plans=read_json_object(preprocessed / "nnUNetPlans.json"),
+        plans={**read_json_object(preprocessed / "nnUNetPlans.json"), "continue_training": False},
         configuration=CONFIGURATION,
         fold=0,
         dataset_json=read_json_object(preprocessed / "dataset.json"),

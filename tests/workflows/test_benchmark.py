@@ -65,7 +65,7 @@ class Trainings:
         folder = RunFolder(run)
         folder.start(record, {"voxseed": "0.1.0", "packages": {"torch": "2.0"}, "device": "cpu"})
         path = folder.stage_path(0, record)
-        path.mkdir(parents=True)
+        path.mkdir(parents=True, exist_ok=True)
         (path / "metrics.csv").write_text("epoch,step,seconds,primary/loss\n1,4,30,0.5\n")
         return run
 
@@ -341,12 +341,13 @@ def test_two_processes_share_the_rows(
     done = (full / "record.json").read_text()
     (full / "record.json").unlink()
     monkeypatch.setattr(benchmark_work, "_POLL_SECONDS", 0.01)
-    lock = FileLock(full.with_name(f".{full.name}.lock"))
+    lock = FileLock(full.with_name(f".{full.name}.lock"), thread_local=False)
     lock.acquire()
 
     def other_process() -> None:
-        while len(trainings.calls) < 3:
+        while not list(tmp_path.glob("out/rows/scm-ensemble/*/metrics.csv")):
             time.sleep(0.01)
+        time.sleep(0.3)
         (full / "record.json").write_text(done)
         lock.release(force=True)
 

@@ -120,6 +120,9 @@ class Table(Settings):
             self._require_earlier(name, row, earlier)
             self._require_one_growth(name, row)
             earlier.add(name)
+        titles = [row.title for row in self.rows.values() if row.shown]
+        if len(set(titles)) < len(titles):
+            raise ValueError(f"two rows are called {next(title for title in titles if titles.count(title) > 1)!r}")
         for panel in self.figure.panels if self.figure else ():
             strangers = {name for line in panel.lines.values() for name in line} - self.rows.keys()
             if strangers:

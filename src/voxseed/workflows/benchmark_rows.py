@@ -72,13 +72,15 @@ def why_again(planned: PlannedRow) -> str:
 
 
 def _begun(planned: PlannedRow) -> RowRecord:
-    """The record that is there, or a new one."""
-    return planned.folder.read() or RowRecord(
+    """The record of a row that is being made, after one that was interrupted or a new one."""
+    found = planned.folder.read()
+    if found is not None:
+        return replace(found, state=RUNNING)
+    return RowRecord(
         row=planned.name,
         title=planned.row.title,
         seed=planned.seed,
         key=planned.key,
-        state=RUNNING,
         cost=planned.cost,
         reason=why_again(planned),
     )

@@ -15,10 +15,10 @@ def table(rows: dict, **values: object) -> Table:
 
 def test_rows_bring_what_they_start_from_in_the_order_of_the_table() -> None:
     rows = {
-        "other": {"title": "", "method": "partial"},
+        "other": {"title": "o", "method": "partial"},
         "first": FIRST,
-        "second": {"title": "", "method": "scm", "starts_from": {"primary": "first:primary"}},
-        "both": {"title": "", "run_of": "second", "ensemble": True},
+        "second": {"title": "s", "method": "scm", "starts_from": {"primary": "first:primary"}},
+        "both": {"title": "b", "run_of": "second", "ensemble": True},
     }
     assert table(rows).with_needed(("both",)) == ("first", "second", "both")
     assert table(rows).with_needed(("first", "other")) == ("other", "first")

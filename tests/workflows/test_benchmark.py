@@ -370,6 +370,7 @@ def test_two_processes_share_the_rows(
         ({"overrides": ("training.iteration=5",)}, "unknown setting 'training.iteration'"),
         ({"overrides": ("networks.primary.architecture=resnet",)}, "Unknown network 'resnet'"),
         ({"annotations": "mine"}, "mine: no such annotation set"),
+        ({"annotations": "points", "inside_points": 3}, "--inside-points is for points that are simulated"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_made(

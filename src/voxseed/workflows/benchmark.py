@@ -126,8 +126,10 @@ def table_planners(
 
     Raises:
         UnknownNameError: if there is no such table.
-        InputError: if the data or the device cannot be used.
+        InputError: if the data or the device cannot be used, or arguments contradict each other.
     """
+    if annotations is not None and inside_points is not None:
+        raise InputError("--inside-points is for points that are simulated, and --annotations names a set. Give one.")
     tables, out, source = chosen_tables(table, protocol), Path(out), Dataset.open(data)
     digests = CaseDigests(source)
     sets = Annotations(source, digests, out / "annotations", annotations, inside_points)

@@ -11,7 +11,7 @@ from voxseed.benchmarks.records import RowFolder, RowKey
 from voxseed.data.datasets import Dataset
 from voxseed.errors import InputError
 from voxseed.methods.base import METHODS
-from voxseed.methods.recipes import RECIPES, Recipe, get_recipe
+from voxseed.methods.recipes import RECIPES, get_recipe
 from voxseed.networks.base import NETWORKS
 from voxseed.settings import assignments
 from voxseed.supervision.kinds import SupervisionKind
@@ -139,7 +139,7 @@ class Planner:
         key = RowKey(
             settings=self._read_settings(row, settings, stages, set(starts)),
             data=self._data(row, settings, annotations),
-            code=self._code(row, settings),
+            code=self._code(row, settings, stages),
             starts_from={
                 **{member: f"{other.key.digest}:{network}" for member, (other, network) in starts.items()},
                 **({} if run_of is None else {"run": run_of.key.digest}),
@@ -239,11 +239,11 @@ class Planner:
                 found["selected_on"] = {case: digests.labelled(case) for case in validated if data.has_label(case)}
         return found
 
-    def _code(self, row: Row, settings: RunSettings) -> str:
+    def _code(self, row: Row, settings: RunSettings, stages: tuple[PlannedStage, ...]) -> str:
         if row.method is None:
             return code_digest(_MEASURING if row.run_of else _GROWING)
-        recipe = get_recipe(row.method)
-        return code_digest([*_TRAINING, *_method_modules(recipe), *_network_modules(recipe, settings)])
+        methods = {METHODS.get(stage.method).__module__ for stage in stages}
+        return code_digest([*_TRAINING, *methods, *_network_modules(stages, settings)])
 
 
 def measured_cases(data: Dataset, measured_on: str) -> tuple[str, ...]:
@@ -271,15 +271,11 @@ def _paper_shares() -> tuple[float, ...]:
     return tuple(stage.share for stage in RECIPES["pa-seg"].stages)
 
 
-def _method_modules(recipe: Recipe) -> set[str]:
-    return {METHODS.get(stage.method).__module__ for stage in recipe.stages}
-
-
-def _network_modules(recipe: Recipe, settings: RunSettings) -> set[str]:
+def _network_modules(stages: tuple[PlannedStage, ...], settings: RunSettings) -> set[str]:
     """Where the architectures are; `auto` may be either of two."""
     wanted = {
         settings.networks[member].architecture
-        for stage in recipe.stages
+        for stage in stages
         for member in stage.members
         if member in settings.networks
     }

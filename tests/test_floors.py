@@ -14,6 +14,7 @@ FLOORS = {
     "server": 8,
     "workflows": 7,
     "evaluation": 6,
+    "benchmarks": 6,
     "training": 5,
     "inference": 4,
     "methods": 3,

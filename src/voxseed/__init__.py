@@ -13,6 +13,7 @@ _HOMES = {
     "Dataset": "voxseed.data.datasets",
     "InputError": "voxseed.errors",
     "Predictor": "voxseed.inference.predictor",
+    "benchmark": "voxseed.workflows.benchmark",
     "build_network": "voxseed.networks.factory",
     "evaluate": "voxseed.workflows.evaluate",
     "expand": "voxseed.workflows.expand",
@@ -32,6 +33,7 @@ __all__ = [
     "InputError",
     "Predictor",
     "__version__",
+    "benchmark",
     "build_network",
     "evaluate",
     "expand",
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from voxseed.errors import InputError
     from voxseed.inference.predictor import Predictor
     from voxseed.networks.factory import build_network
+    from voxseed.workflows.benchmark import benchmark
     from voxseed.workflows.evaluate import evaluate
     from voxseed.workflows.expand import expand
     from voxseed.workflows.import_dataset import import_dataset

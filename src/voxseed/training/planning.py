@@ -114,7 +114,7 @@ class Plan:
             ("patch", " × ".join(str(value) for value in self.patch_shape) + " voxels"),
             ("networks", networks),
             ("device", f"{self.device} × {self.devices}, {self.precision}"),
-            ("time", f"about {_duration(self.seconds)}"),
+            ("time", f"about {duration_text(self.seconds)}"),
             ("cache", f"at most {self.cache_bytes / 1e6:,.0f} MB in {self.cache}"),
         ]
 
@@ -292,7 +292,8 @@ def _workers(settings: RunSettings, device: str) -> int:
     return min(available_cores(), _MOST_WORKERS) if device == "cuda" else 0
 
 
-def _duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
+    """Seconds, minutes or hours, as a person says it."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:

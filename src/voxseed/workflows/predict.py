@@ -26,6 +26,7 @@ def predict(
     probabilities: bool = False,
     ensemble: bool = False,
     uncertainty: bool = False,
+    member: str | None = None,
     device: str = "auto",
 ) -> list[Path]:
     """Write a label map per case, on request maps of probabilities and uncertainty; what is there already is replaced.
@@ -40,6 +41,7 @@ def predict(
         probabilities: write them too.
         ensemble: average all networks of the model.
         uncertainty: write how far all networks of the model disagree to OUT/uncertainty/CASE.nii.gz.
+        member: network that predicts; the model's default one if not given.
         device: auto, cpu or cuda.
 
     Returns:
@@ -50,7 +52,8 @@ def predict(
             not be predicted, and then it names them.
     """
     out = Path(out)
-    predictor = Predictor.load(Path(run), device=device, ensemble=ensemble)
+    members = None if member is None else (member,)
+    predictor = Predictor.load(Path(run), device=device, members=members, ensemble=ensemble)
     if uncertainty:
         predictor.require_uncertainty()
     description, classes = predictor.model.description, predictor.model.labels.foreground

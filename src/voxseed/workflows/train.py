@@ -68,7 +68,7 @@ def train(
     annotation_set = _annotation_set(data, annotations, wanted)
     recipe = get_recipe(_recipe_of(data, annotation_set) if wanted == "auto" else wanted)
     settings = settings.model_copy(update={"recipe": settings.recipe.model_copy(update={"name": recipe.name})})
-    train_cases = _train_cases(data, annotation_set, recipe, fold)
+    train_cases = cases_to_train_on(data, annotation_set, recipe, fold)
     require_every_class(data, annotation_set, train_cases, objects_alone=_needs_boxes(recipe))
     folder = RunFolder(Path(run) if run else Path("runs") / f"{data.root.resolve().name}-{recipe.name}")
     torch_device = resolve_device(device)
@@ -76,7 +76,7 @@ def train(
     job = Job(
         dataset=data,
         annotations=annotation_set,
-        kind=_supervision_kind(recipe),
+        kind=supervision_kind(recipe),
         recipe=recipe,
         settings=settings,
         train_cases=train_cases,
@@ -103,7 +103,7 @@ def _settings(
 
 def _annotation_set(data: Dataset, wanted: str | Path | None, method: str) -> AnnotationSet | None:
     """The set to learn from; None where the method needs none, or dense labels are all there is."""
-    if method != "auto" and _supervision_kind(get_recipe(method)) is SupervisionKind.DENSE:
+    if method != "auto" and supervision_kind(get_recipe(method)) is SupervisionKind.DENSE:
         return None
     if wanted is None and method == "auto" and not data.annotation_sets():
         return None
@@ -122,7 +122,8 @@ def _recipe_of(data: Dataset, annotation_set: AnnotationSet | None) -> str:
     )
 
 
-def _supervision_kind(recipe: Recipe) -> SupervisionKind:
+def supervision_kind(recipe: Recipe) -> SupervisionKind:
+    """What a recipe asks of the dataset."""
     return METHODS.get(recipe.stages[0].method).needs
 
 
@@ -130,8 +131,15 @@ def _needs_boxes(recipe: Recipe) -> bool:
     return any(METHODS.get(stage.method).needs_boxes for stage in recipe.stages)
 
 
-def _train_cases(data: Dataset, annotation_set: AnnotationSet | None, recipe: Recipe, fold: int) -> tuple[str, ...]:
-    if _supervision_kind(recipe) is SupervisionKind.DENSE:
+def cases_to_train_on(
+    data: Dataset, annotation_set: AnnotationSet | None, recipe: Recipe, fold: int = 0
+) -> tuple[str, ...]:
+    """Cases of a fold that have what a recipe learns from.
+
+    Raises:
+        InputError: if there is none.
+    """
+    if supervision_kind(recipe) is SupervisionKind.DENSE:
         usable = tuple(case for case in data.cases if data.has_label(case))
         missing = f"{data.root / 'labelsTr'}: {recipe.name} needs dense labels, found none of the cases in imagesTr."
     else:

@@ -71,3 +71,22 @@ def test_a_map_that_is_there_is_read_whatever_its_ending(api, workspace, data, c
     paint(api, (2, 0, [[0, 1, 1]]))
     assert sorted(path.name for path in workspace.path.glob("case_0*")) == ["case_0.nii.gz"]
     assert data.annotations("page").read("case_0").painted.array[1, 2, 3] == 2
+
+
+def test_between_two_squares_lies_their_mean(api):
+    """3 × 3 voxels in slice 2 and 7 × 7 in slice 6, one centre: 5 × 5 in slice 4; painted voxels keep their value."""
+
+    def square(half):
+        return [[9 - half + 20 * (8 + row), 2 * half + 1, 1] for row in range(-half, half + 1)]
+
+    paint(api, (2, 2, square(1)), (2, 6, square(3)), (2, 4, [[9 + 20 * 8, 1, 0]]))
+    slices = api.post(f"{CASE}/painted/between", json={"axis": 2, "class_index": 1}).json()["slices"]
+    assert [each["index"] for each in slices] == [3, 4, 5]
+    filled = np.full(360, 255)
+    for start, length, value in slices[1]["runs"]:
+        filled[start : start + length] = value
+    expected = np.full((20, 18), 255)
+    expected[7:12, 6:11] = 1
+    expected[9, 8] = 255
+    np.testing.assert_array_equal(filled.reshape((20, 18), order="F"), expected)
+    assert api.post(f"{CASE}/painted/between", json={"axis": 2, "class_index": 2}).json() == {"slices": []}

@@ -17,9 +17,10 @@ from voxseed.server.growth import ShownGrowth, grow_shown, growth_warnings
 from voxseed.server.leases import Leases, TakenError
 from voxseed.server.objects import PlacedObject, problem_of, read_placed, remove_placed, write_placed
 from voxseed.server.page import PageFile
-from voxseed.server.painting import PaintedMaps
+from voxseed.server.painting import PaintedMaps, slices_between
 from voxseed.server.schemas import (
     AbsentMessage,
+    BetweenRequest,
     CaseMessage,
     ClientMessage,
     DatasetMessage,
@@ -29,6 +30,7 @@ from voxseed.server.schemas import (
     ObjectMessage,
     PaintMessage,
     SavedObject,
+    SliceMessage,
     StateMessage,
 )
 from voxseed.server.volumes import Volumes, canonical_grid
@@ -94,6 +96,7 @@ class _Api:
         app.put("/api/cases/{case}/state")(self.put_state)
         app.put("/api/cases/{case}/absent")(self.put_absent)
         app.patch("/api/cases/{case}/painted")(self.paint)
+        app.post("/api/cases/{case}/painted/between")(self.between)
         app.post("/api/cases/{case}/growth")(self.growth)
 
     def dataset(self) -> DatasetMessage:
@@ -198,6 +201,12 @@ class _Api:
             self._require_writer(case, client)
             self._painted.edit(case, [item.to_edit() for item in message.slices])
         return StateMessage(state=self._workspace.state(case))
+
+    def between(self, case: str, message: BetweenRequest) -> PaintMessage:
+        """What would fill a class between the slices on which it is painted; nothing is changed."""
+        self._workspace.require_case(case)
+        edits = slices_between(self._painted.read(case).array, message.axis, message.class_index)
+        return PaintMessage(slices=[SliceMessage.of(edit) for edit in edits])
 
     def growth(self, case: str, message: GrowthRequest) -> GrowthMessage:
         """Grow an object that is complete."""

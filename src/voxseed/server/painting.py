@@ -3,16 +3,18 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 
 from voxseed.data.grids import Grid, require_same_grid
 from voxseed.data.volumes import SUFFIXES, Volume, canonical, like, read_label, write_volume
 from voxseed.errors import InputError
 from voxseed.server.workspace import Workspace, require_within
-from voxseed.types import IGNORE, LabelArray
+from voxseed.types import IGNORE, BoolArray, FloatArray, LabelArray
 
 _KEPT_MAPS = 2
 
@@ -109,3 +111,41 @@ def _apply(array: LabelArray, edit: SliceEdit, class_count: int) -> None:
             raise InputError(f"Class index {value}: expected 0 to {class_count - 1}, or {IGNORE} for unannotated.")
         values[start : start + length] = value
     plane[...] = values.reshape(plane.shape, order="F")
+
+
+def slices_between(array: LabelArray, axis: int, class_index: int) -> list[SliceEdit]:
+    """What fills the gaps between the slices on which a class is painted.
+
+    Between two such slices without another between them, a voxel that nobody annotated gets the class where the signed
+    distances to the outlines of both, averaged by nearness, are negative (shape-based interpolation, Raya and Udupa
+    1990). Distances are in voxels.
+
+    Args:
+        array: (I, J, K), class indices, IGNORE where unannotated.
+        axis: that the slices are perpendicular to.
+        class_index: 1..C-1.
+    """
+    planes = np.moveaxis(array, axis, 0)
+    painted = [int(index) for index in np.flatnonzero((planes == class_index).any(axis=(1, 2)))]
+    edits = []
+    for first, last in pairwise(painted):
+        below, above = (_signed_distance(planes[index] == class_index) for index in (first, last))
+        for index in range(first + 1, last):
+            share = (index - first) / (last - first)
+            filled = ((1 - share) * below + share * above < 0) & (planes[index] == IGNORE)
+            runs = [(start, length, class_index) for start, length in _runs(filled.ravel(order="F"))]
+            if runs:
+                edits.append(SliceEdit(axis, index, runs))
+    return edits
+
+
+def _signed_distance(mask: BoolArray) -> FloatArray:
+    """Distance to the outline in voxels, negative inside."""
+    distance: FloatArray = distance_transform_edt(~mask) - distance_transform_edt(mask)
+    return distance
+
+
+def _runs(mask: BoolArray) -> list[tuple[int, int]]:
+    """Start and length of each run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
+    return [(int(start), int(stop - start)) for start, stop in zip(edges[::2], edges[1::2], strict=True)]

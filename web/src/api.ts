@@ -51,7 +51,11 @@ export interface Growth {
   threshold: number;
   background_threshold: number;
   warnings: string[];
+  exact: boolean;
 }
+
+/** What is wanted of a growth: at once, exact, or only what is wrong about it. */
+export type Wanted = "preview" | "exact" | "warnings";
 
 export interface SliceEdit {
   axis: number;
@@ -84,9 +88,9 @@ export function casePath(name: string): string {
   return `/api/cases/${encodeURIComponent(name)}`;
 }
 
-export async function growth(path: string, item: PlacedObject, threshold: number, withLevels: boolean): Promise<Growth> {
+export async function growth(path: string, item: PlacedObject, threshold: number, wanted: Wanted): Promise<Growth> {
   const { class_name, object_number } = item;
-  const body = { class_name, object_number, threshold, with_levels: withLevels };
+  const body = { class_name, object_number, threshold, with_levels: wanted !== "warnings", preview: wanted === "preview" };
   const answer = await ask<Growth & { levels: unknown }>("POST", `${path}/growth`, body);
   const text = atob(answer.levels as unknown as string);
   const levels = new Uint8Array(text.length);

@@ -274,9 +274,9 @@ function fill(canvas: HTMLCanvasElement, tile: Tile, shown: Shown): void {
     const item = shown.objects.find((each) => `${each.class_name}/${each.object_number}` === name);
     if (item !== undefined) addGrowth(classes, width, tile, growth, shown.classes.indexOf(item.class_name) + 1, shown.threshold);
   }
-  paint(image, classes, width, height, 90, 240, 24);
+  paint(image, classes, width, height, 90, 240, 44);
   const painted = shown.labels.slice(tile.axis, tile.index);
-  paint(image, painted, width, height, 120, 255, 75);
+  paint(image, painted, width, height, 120, 255, 110);
   context.putImageData(image, 0, 0);
 }
 

@@ -211,16 +211,20 @@ export class Session {
       return;
     }
     await this.queue.saved();
-    try {
-      const grown = await growth(this.path, item, this.threshold, true);
-      if (this.growing.get(key) !== turn) return;
-      this.growths.set(key, grown);
-    } catch (error) {
-      if (this.growing.get(key) !== turn) return;
-      this.growths.delete(key);
-      if (error instanceof Refused) this.problems.set(key, error.message);
+    for (const wanted of ["preview", "exact"] as const) {
+      if (wanted === "exact" && this.growths.get(key)?.exact) return;
+      try {
+        const grown = await growth(this.path, item, this.threshold, wanted);
+        if (this.growing.get(key) !== turn) return;
+        this.growths.set(key, grown);
+        this.problems.delete(key);
+      } catch (error) {
+        if (this.growing.get(key) !== turn) return;
+        this.growths.delete(key);
+        if (error instanceof Refused) this.problems.set(key, error.message);
+      }
+      this.changed();
     }
-    this.changed();
   }
 
   /** Ask what is wrong at the present threshold. */
@@ -228,8 +232,12 @@ export class Session {
     for (const item of this.objects) {
       const grown = this.growths.get(keyOf(item));
       if (grown === undefined) continue;
-      const { warnings } = await growth(this.path, item, this.threshold, false);
-      this.growths.set(keyOf(item), { ...grown, warnings });
+      try {
+        const { warnings } = await growth(this.path, item, this.threshold, "warnings");
+        this.growths.set(keyOf(item), { ...grown, warnings });
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error; // the object was changed meanwhile, and grows anew
+      }
     }
     this.changed();
   }

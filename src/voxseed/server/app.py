@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from voxseed import __version__
 from voxseed.errors import InputError
-from voxseed.server.growth import ShownGrowth, grow_shown, growth_warnings
+from voxseed.server.growth import ShownGrowth, grow_shown, growth_warnings, preview_steps
 from voxseed.server.leases import Leases, TakenError
 from voxseed.server.objects import PlacedObject, problem_of, read_placed, remove_placed, write_placed
 from voxseed.server.page import PageFile
@@ -36,6 +36,7 @@ from voxseed.server.schemas import (
 from voxseed.server.volumes import Volumes, canonical_grid
 from voxseed.server.workspace import OutsideError, UnknownCaseError, Workspace
 from voxseed.supervision.expansion import ExpansionSettings
+from voxseed.types import Shape3
 
 Writer = Annotated[str, Header(alias="X-Voxseed-Client", description="The client that has claimed the case.")]
 
@@ -214,7 +215,8 @@ class _Api:
         item = read_placed(self._workspace, case).get((message.class_name, message.object_number))
         if item is None:
             raise UnknownCaseError(f"{case}: no object {message.object_number} of {message.class_name}.")
-        grown = self._grown(case, item.key, item.roles, item.points_mm.tobytes())
+        steps = preview_steps(item, self._workspace.data.read_grid(case)) if message.preview else (1, 1, 1)
+        grown = self._grown(case, item.key, item.roles, item.points_mm.tobytes(), steps)
         threshold = self._settings.foreground_limit if message.threshold is None else message.threshold
         levels = grown.levels().tobytes(order="F") if message.with_levels else b""
         i, j, k = grown.ratio.shape
@@ -225,14 +227,17 @@ class _Api:
             threshold=threshold,
             background_threshold=min(1.0, self._settings.background_limit),
             warnings=growth_warnings(grown, threshold),
+            exact=steps == (1, 1, 1),
         )
 
-    def _grow(self, case: str, key: tuple[str, int], roles: tuple[str, ...], positions: bytes) -> ShownGrowth:
+    def _grow(
+        self, case: str, key: tuple[str, int], roles: tuple[str, ...], positions: bytes, steps: Shape3
+    ) -> ShownGrowth:
         """Plain arguments, because the results are kept by them."""
         item = PlacedObject(*key, roles, np.frombuffer(positions, dtype=np.float64).reshape(-1, 3))
         data = self._workspace.data
         return grow_shown(
-            item, self._volumes.prepared(case), data.labels, self._settings, self._workspace.protocol, case
+            item, self._volumes.prepared(case), data.labels, self._settings, self._workspace.protocol, case, steps
         )
 
     def _require_writer(self, case: str, client: str) -> None:

@@ -9,6 +9,7 @@ from voxseed.data.grids import Grid
 from voxseed.data.labels import Labels
 from voxseed.data.object_checks import voxel_indices
 from voxseed.data.point_roles import DIRECTIONS
+from voxseed.data.volumes import Image
 from voxseed.errors import InputError
 from voxseed.server.objects import PlacedObject, problem_of
 from voxseed.server.volumes import PreparedImage, canonical_box, canonical_grid
@@ -18,6 +19,11 @@ from voxseed.types import LabelArray, Shape3
 
 LEAK_SHARE = 0.05
 """Of a face of the box: with more foreground than that on it, the growth went through."""
+
+PREVIEW_VOXELS = 64**3
+"""A growth in a box of at most so many voxels is shown at once; of larger ones a coarse copy comes first."""
+
+SHORTEST_THINNED = 32
 
 UNDEFINED = 255
 _LEVELS = 254
@@ -47,9 +53,24 @@ class ShownGrowth:
 
 
 def grow_shown(
-    item: PlacedObject, image: PreparedImage, labels: Labels, settings: ExpansionSettings, protocol: str, case: str
+    item: PlacedObject,
+    image: PreparedImage,
+    labels: Labels,
+    settings: ExpansionSettings,
+    protocol: str,
+    case: str,
+    steps: Shape3 = (1, 1, 1),
 ) -> ShownGrowth:
-    """Grow an object exactly as training does.
+    """Grow an object as training does; exactly so if no voxel is left out.
+
+    Args:
+        item: the object.
+        image: of the case.
+        labels: of the dataset.
+        settings: how points are grown.
+        protocol: of the annotation set.
+        case: its name, for messages.
+        steps: of every so many voxels along each axis of the image one is used.
 
     Raises:
         InputError: if it lacks points, or they make no sense.
@@ -59,13 +80,23 @@ def grow_shown(
     if problem:
         raise InputError(problem)
     points = item.points()
-    growth = grow_points(points, protocol, image.image, labels, settings, image.valid, case)
+    used = _every(image, steps)
+    growth = grow_points(points, protocol, used.image, labels, settings, used.valid, case)
     if growth.ratio is None:
         raise InputError(f"{item.name}: nothing grows from it.")
-    start, ratio = canonical_box(growth.box.start, growth.ratio, grid)
+    start, ratio = canonical_box(*_enlarged(growth.box.start, growth.ratio, steps, grid.shape), grid)
     turned = canonical_grid(grid)
     seeds = voxel_indices(points.inside_mm, turned.affine) - np.array(start)
     return ShownGrowth(start, ratio, seeds, turned.shape)
+
+
+def preview_steps(item: PlacedObject, grid: Grid) -> Shape3:
+    """How many voxels to step so that a growth takes a fraction of a second: 1 along axes where the box is short."""
+    corners = voxel_indices(item.points_mm, grid.affine)
+    extents = np.ptp(corners, axis=0) + 1
+    step = int(np.ceil(np.cbrt(extents.prod() / PREVIEW_VOXELS)))
+    i, j, k = (step if extent >= SHORTEST_THINNED else 1 for extent in extents)
+    return i, j, k
 
 
 def growth_warnings(growth: ShownGrowth, threshold: float) -> list[str]:
@@ -91,6 +122,23 @@ def growth_warnings(growth: ShownGrowth, threshold: float) -> list[str]:
     if touched:
         warnings.append(f"The box touches the border of the image: {', '.join(sorted(touched, key=DIRECTIONS.index))}.")
     return warnings
+
+
+def _every(image: PreparedImage, steps: Shape3) -> PreparedImage:
+    """Every n-th voxel along each axis."""
+    thin = tuple(slice(None, None, step) for step in steps)
+    affine = image.image.affine @ np.diag([*steps, 1.0])
+    return PreparedImage(Image(image.image.array[(slice(None), *thin)], affine), image.valid[thin])
+
+
+def _enlarged(
+    start: Shape3, ratio: NDArray[np.float32], steps: Shape3, shape: Shape3
+) -> tuple[Shape3, NDArray[np.float32]]:
+    """A box of every n-th voxel with each voxel repeated, as far as the volume of that shape reaches."""
+    for axis, step in enumerate(steps):
+        ratio = ratio.repeat(step, axis)
+    i, j, k = (first * step for first, step in zip(start, steps, strict=True))
+    return (i, j, k), ratio[: shape[0] - i, : shape[1] - j, : shape[2] - k]
 
 
 def _faces(box: np.ndarray) -> list[tuple[str, np.ndarray]]:

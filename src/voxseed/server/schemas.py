@@ -133,6 +133,7 @@ class GrowthRequest(_Message):
     object_number: int = Field(1, ge=1)
     threshold: float | None = Field(None, ge=0, le=1, description="that of the settings if not given")
     with_levels: bool = True
+    preview: bool = Field(False, description="coarse and at once where the box is large")
 
 
 class GrowthMessage(BaseModel):
@@ -144,6 +145,7 @@ class GrowthMessage(BaseModel):
     threshold: float
     background_threshold: float
     warnings: list[str]
+    exact: bool = Field(description="whether it is the growth that training sees")
 
 
 class DatasetMessage(BaseModel):

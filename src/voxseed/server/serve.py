@@ -14,11 +14,12 @@ from voxseed.server.address import address, bind, is_allowed_host
 from voxseed.server.app import create_app
 from voxseed.server.guard import Guard
 from voxseed.server.page import read_page
-from voxseed.server.workspace import Workspace, set_place
+from voxseed.server.workspace import DEFAULT_SET, Workspace, set_place
 from voxseed.supervision.expansion import ExpansionSettings
 from voxseed.supervision.geodesic import geodesic_distance
 
 _TOKEN_BYTES = 32
+_SHUTDOWN_SECONDS = 3
 
 
 def annotate(
@@ -58,8 +59,18 @@ def annotate(
             threading.Thread(target=_warm_up, daemon=True).start()
             if open_browser:
                 threading.Thread(target=webbrowser.open, args=(address(host, port, token),), daemon=True).start()
-            configuration = uvicorn.Config(guarded, log_level="warning", access_log=False, server_header=False)
+            configuration = uvicorn.Config(
+                guarded,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+            )
             uvicorn.Server(configuration).run(sockets=[listener])
+    except KeyboardInterrupt:
+        say(
+            f"Stopped. Train on the annotations with: voxseed train {dataset} --annotations {annotations or DEFAULT_SET}"
+        )
     finally:
         workspace.close()
 

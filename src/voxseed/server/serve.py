@@ -68,9 +68,7 @@ def annotate(
             )
             uvicorn.Server(configuration).run(sockets=[listener])
     except KeyboardInterrupt:
-        say(
-            f"Stopped. Train on the annotations with: voxseed train {dataset} --annotations {annotations or DEFAULT_SET}"
-        )
+        say(f"Stopped. To train on it: voxseed train {dataset} --annotations {annotations or DEFAULT_SET}")
     finally:
         workspace.close()
 

@@ -88,7 +88,7 @@ def test_levels_keep_what_is_undefined():
 
 
 @pytest.mark.parametrize(
-    ("extents", "expected"), [((64, 64, 64), (1, 1, 1)), ((128, 128, 128), (2, 2, 2)), ((300, 300, 8), (2, 2, 1))]
+    ("extents", "expected"), [((64, 64, 64), (1, 1, 1)), ((130, 130, 130), (2, 2, 2)), ((300, 300, 8), (2, 2, 1))]
 )
 def test_only_long_axes_of_large_boxes_are_thinned(extents, expected):
     corners = np.array([[0, 0, 0], np.subtract(extents, 1)], float)

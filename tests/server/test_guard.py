@@ -122,7 +122,6 @@ def test_names_of_the_server(header, host, expected):
 
 def test_a_taken_port_is_refused_only_if_it_was_asked_for():
     with bind("127.0.0.1", 0) as taken:
-        taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=f"port {port}: cannot be listened on"):
             bind("127.0.0.1", port)

@@ -28,6 +28,7 @@ export interface SavedObject extends PlacedObject {
 export interface DatasetInfo {
   name: string;
   set_name: string;
+  set_id: string;
   protocol: string;
   classes: string[];
   channels: string[];
@@ -131,19 +132,22 @@ interface Change {
   body: unknown;
 }
 
-const KEY = "voxseed-unsaved";
 const RETRY_MS = [500, 1000, 2000, 4000];
 
-/** Changes in order, one at a time; kept by the browser until the server has answered. */
+/** Changes of one annotation set in order, one at a time; kept by the browser until the server has answered. */
 export class Queue {
+  private readonly key: string;
   private changes: Change[] = [];
   private idle: Promise<void> = Promise.resolve();
   private busy = false;
 
   constructor(
+    setId: string,
     private readonly onStatus: (unsaved: number, problem: string) => void,
     private readonly onRefused: (error: Refused) => void,
-  ) {}
+  ) {
+    this.key = `voxseed-unsaved-${setId}`;
+  }
 
   get unsaved(): number {
     return this.changes.length;
@@ -151,7 +155,7 @@ export class Queue {
 
   /** Send what an earlier page could not. A case that another tab writes to now is left alone. */
   async recover(): Promise<number> {
-    const kept = JSON.parse(localStorage.getItem(KEY) ?? "[]") as Change[];
+    const kept = JSON.parse(localStorage.getItem(this.key) ?? "[]") as Change[];
     let sent = 0;
     for (const change of kept) {
       const path = change.path.split("/").slice(0, 4).join("/");
@@ -164,7 +168,7 @@ export class Queue {
       }
       release(path);
     }
-    localStorage.removeItem(KEY);
+    localStorage.removeItem(this.key);
     return sent;
   }
 
@@ -210,8 +214,8 @@ export class Queue {
 
   private keep(): void {
     try {
-      if (this.changes.length === 0) localStorage.removeItem(KEY);
-      else localStorage.setItem(KEY, JSON.stringify(this.changes));
+      if (this.changes.length === 0) localStorage.removeItem(this.key);
+      else localStorage.setItem(this.key, JSON.stringify(this.changes));
     } catch {
       // The browser's store is full or off: the changes are in memory, and leaving the page asks first.
     }

@@ -25,6 +25,7 @@ export class App {
 
   constructor(readonly dataset: DatasetInfo) {
     this.queue = new Queue(
+      dataset.set_id,
       (unsaved, problem) => this.panel.showSaved(unsaved, problem),
       (error) => this.refused(error),
     );

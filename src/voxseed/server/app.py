@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import hashlib
 from collections.abc import Iterator
 from functools import lru_cache
 from threading import Lock
@@ -106,6 +107,7 @@ class _Api:
         return DatasetMessage(
             name=data.name,
             set_name=self._workspace.path.name,
+            set_id=hashlib.sha256(str(self._workspace.path).encode()).hexdigest()[:32],
             protocol=self._workspace.protocol,
             classes=list(data.labels.foreground),
             channels=list(data.channel_names),

@@ -23,6 +23,9 @@ LEAK_SHARE = 0.05
 PREVIEW_VOXELS = 64**3
 """A growth in a box of at most so many voxels is shown at once; of larger ones a coarse copy comes first."""
 
+PREVIEW_TOLERANCE = 0.25
+"""Of a step: a box that is a little larger does not get another voxel left out."""
+
 SHORTEST_THINNED = 32
 
 UNDEFINED = 255
@@ -94,7 +97,7 @@ def preview_steps(item: PlacedObject, grid: Grid) -> Shape3:
     """How many voxels to step so that a growth takes a fraction of a second: 1 along axes where the box is short."""
     corners = voxel_indices(item.points_mm, grid.affine)
     extents = np.ptp(corners, axis=0) + 1
-    step = int(np.ceil(np.cbrt(extents.prod() / PREVIEW_VOXELS)))
+    step = max(1, int(np.ceil(np.cbrt(extents.prod() / PREVIEW_VOXELS) - PREVIEW_TOLERANCE)))
     i, j, k = (step if extent >= SHORTEST_THINNED else 1 for extent in extents)
     return i, j, k
 

@@ -153,6 +153,7 @@ class DatasetMessage(BaseModel):
 
     name: str
     set_name: str
+    set_id: str = Field(description="the same for the same folder on this machine, and for no other")
     protocol: str
     classes: list[str]
     channels: list[str]

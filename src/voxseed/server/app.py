@@ -4,6 +4,7 @@ import base64
 import gzip
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from threading import Lock
 from typing import Annotated
@@ -11,6 +12,7 @@ from typing import Annotated
 import numpy as np
 from fastapi import FastAPI, Header, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.background import BackgroundTask
 
 from voxseed import __version__
 from voxseed.errors import InputError
@@ -142,7 +144,10 @@ class _Api:
             raise UnknownCaseError(f"{case}: no channel {channel}.")
         content = self._volumes.encoded(case, channel, coarse)
         headers = {"content-length": str(len(content))}
-        return StreamingResponse(_chunks(content), media_type="application/octet-stream", headers=headers)
+        prepare = None if coarse else BackgroundTask(self._prepare, case)
+        return StreamingResponse(
+            _chunks(content), media_type="application/octet-stream", headers=headers, background=prepare
+        )
 
     def painted(self, case: str) -> Response:
         """The painted map: a byte per voxel in canonical order, first axis fastest; class index, 255 unannotated."""
@@ -241,6 +246,11 @@ class _Api:
         return grow_shown(
             item, self._volumes.prepared(case), data.labels, self._settings, self._workspace.protocol, case, steps
         )
+
+    def _prepare(self, case: str) -> None:
+        """Get ready to grow while the first points are placed."""
+        with suppress(InputError):  # the growth will say it
+            self._volumes.prepared(case)
 
     def _require_writer(self, case: str, client: str) -> None:
         self._workspace.require_case(case)

@@ -6,7 +6,20 @@ from typing import Annotated
 import typer
 
 from voxseed import __version__
-from voxseed.cli import benchmark, dataset, demo, doctor, evaluate, expand, listing, predict, report, settings, train
+from voxseed.cli import (
+    annotate,
+    benchmark,
+    dataset,
+    demo,
+    doctor,
+    evaluate,
+    expand,
+    listing,
+    predict,
+    report,
+    settings,
+    train,
+)
 from voxseed.cli.output import print_error, shown
 from voxseed.errors import InputError, VoxseedError
 
@@ -18,6 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(dataset.app, name="dataset")
+app.command("annotate")(annotate.annotate)
 for command in (
     demo.demo,
     expand.expand,

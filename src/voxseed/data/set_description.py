@@ -40,6 +40,11 @@ class SetDescription:
         others = {other: absent for other, absent in self.absent.items() if other != case}
         return replace(self, absent={**others, case: names} if names else others)
 
+    def with_extra(self, key: str, value: Any) -> "SetDescription":
+        """The same, with one of the other keys replaced; left out where the value is empty."""
+        others = {other: kept for other, kept in self.extra.items() if other != key}
+        return replace(self, extra={**others, key: value} if value else others)
+
     def write(self, folder: Path) -> None:
         """Write annotations.json into the folder of the set, atomically."""
         content: dict[str, Any] = {"version": _VERSION, "protocol": self.protocol, "labels": dict(self.labels)}

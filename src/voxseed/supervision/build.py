@@ -63,7 +63,7 @@ def build_supervision(
         objects = [_boxed_points(item, annotation.protocol, image, labels, case) for item in annotation.points]
     else:
         objects = [
-            _grown(item, annotation.protocol, image, labels, settings, valid, case) for item in annotation.points
+            grow_points(item, annotation.protocol, image, labels, settings, valid, case) for item in annotation.points
         ]
     objects += [_boxed(item, image, labels, case) for item in annotation.boxes]
     absent = frozenset(labels.class_index(name) for name in annotation.absent)
@@ -108,15 +108,21 @@ def object_boxes(annotation: CaseAnnotation, grid: OnGrid) -> list[tuple[Shape3,
 
 
 @dataclass(frozen=True)
-class _Growth:
-    """One object: its box and, unless nothing is known there, the ratios of `grow_object` in it."""
+class Growth:
+    """One object on the voxel grid.
+
+    Attributes:
+        class_index: 1..C-1.
+        box: the voxels that the object may have.
+        ratio: of `grow_object`, in the shape of `box`; None where nothing is known in the box.
+    """
 
     class_index: int
     box: VoxelBox
     ratio: NDArray[np.float32] | None
 
 
-def _grown(
+def grow_points(
     points: ObjectPoints,
     protocol: str,
     image: Image,
@@ -124,32 +130,42 @@ def _grown(
     settings: ExpansionSettings,
     valid: BoolArray,
     case: str,
-) -> _Growth:
+) -> Growth:
+    """Grow one object that is given by points.
+
+    Args:
+        points: the object.
+        protocol: of the annotation set.
+        image, labels, settings, valid, case: as in `build_supervision`.
+
+    Raises:
+        InputError: as `build_supervision`.
+    """
     inside, outside = voxel_indices(points.inside_mm, image.affine), voxel_indices(points.outside_mm, image.affine)
     on_object = protocol == _EXTREME_POINTS
     box = box_of_points(outside, image.shape, faces_inside=on_object)
     _require_inside(inside, box, valid, f"Case {case}, {object_name(points.class_name, points.object_number)}")
     known_outside = outside[:0] if on_object else outside
     ratio = grow_object(image.array, valid, image.spacing_mm, box, inside, known_outside, settings)
-    return _Growth(labels.class_index(points.class_name), box, ratio)
+    return Growth(labels.class_index(points.class_name), box, ratio)
 
 
-def _boxed_points(item: ObjectPoints, protocol: str, image: Image, labels: Labels, case: str) -> _Growth:
+def _boxed_points(item: ObjectPoints, protocol: str, image: Image, labels: Labels, case: str) -> Growth:
     """The box that the outside points span, and nothing about what is in it."""
     outside = voxel_indices(item.outside_mm, image.affine)
     box = box_of_points(outside, image.shape, faces_inside=protocol == _EXTREME_POINTS)
     _require_room(box, f"Case {case}, {object_name(item.class_name, item.object_number)}")
-    return _Growth(labels.class_index(item.class_name), box, None)
+    return Growth(labels.class_index(item.class_name), box, None)
 
 
-def _boxed(item: ObjectBox, image: Image, labels: Labels, case: str) -> _Growth:
+def _boxed(item: ObjectBox, image: Image, labels: Labels, case: str) -> Growth:
     box = box_of_object(item, image.affine, image.shape)
     if box.is_empty:
         raise InputError(
             f"Case {case}: the box of {object_name(item.class_name, item.object_number)} holds no voxel of the image, "
             f"shape {image.shape}. Move it onto the object."
         )
-    return _Growth(labels.class_index(item.class_name), box, None)
+    return Growth(labels.class_index(item.class_name), box, None)
 
 
 def _require_room(box: VoxelBox, origin: str) -> None:
@@ -180,7 +196,7 @@ def _require_inside(inside: LabelArray, box: VoxelBox, valid: BoolArray, origin:
         )
 
 
-def _together(objects: list[_Growth], shape: tuple[int, int, int], settings: ExpansionSettings) -> LabelArray:
+def _together(objects: list[Growth], shape: tuple[int, int, int], settings: ExpansionSettings) -> LabelArray:
     """(I, J, K) uint8: what all objects say about each voxel."""
     target = np.full(shape, IGNORE, dtype=np.uint8)
     smallest = np.full(shape, np.inf, dtype=np.float32)

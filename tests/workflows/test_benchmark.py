@@ -460,6 +460,7 @@ def test_a_figure_over_a_parameter_and_rows_made_elsewhere(
     assert "nnunet (python -m benchmarks.nnunet)" in (tmp_path / "out" / "mine.txt").read_text()
 
 
+@pytest.mark.slow
 def test_a_table_is_trained_predicted_and_measured(dataset: Path, tmp_path: Path) -> None:
     """Without stubs: two tiny trainings, of which the second starts from the first."""
     (tmp_path / "mine.yaml").write_text(TABLE)

@@ -40,9 +40,8 @@ def summarise_repeats(repeats: Repeats, metrics: Sequence[str], draws_seed: int 
     Raises:
         InputError: if the seeds were not measured on the same cases and classes.
     """
-    first = {(row.case, row.class_name) for row in repeats[0]}
     for rows in repeats[1:]:
-        require_same_cases({(row.case, row.class_name) for row in rows}, first, "another seed")
+        require_same_cases(_keys(rows), _keys(repeats[0]), "another seed")
     return [
         ClassSummary(
             class_name=name,
@@ -61,8 +60,7 @@ def compare_repeats(repeats: Repeats, others: Repeats, metric: str, draws_seed: 
     Raises:
         InputError: if the two were not measured on the same cases and classes.
     """
-    found, expected = ({(row.case, row.class_name) for row in rows[0]} for rows in (repeats, others))
-    require_same_cases(found, expected, "the baseline")
+    require_same_cases(_keys(repeats[0]), _keys(others[0]), "the baseline")
     return [
         compare_values(name, metric, case_means(repeats, name, metric), case_means(others, name, metric), draws_seed)
         for name in class_names(repeats[0])
@@ -144,6 +142,10 @@ def _values(rows: Sequence[CaseMetrics], class_name: str, metric: str) -> dict[s
 
 def _of_class(rows: Sequence[CaseMetrics], class_name: str) -> list[CaseMetrics]:
     return [row for row in rows if class_name in (row.class_name, MEAN_OVER_CLASSES)]
+
+
+def _keys(rows: Sequence[CaseMetrics]) -> set[tuple[str, str]]:
+    return {(row.case, row.class_name) for row in rows}
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -66,6 +66,7 @@ def benchmark(
             made, and then it names them, and the tables show the others.
         InterruptedRunError: on Ctrl-C; the same command goes on.
     """
+    _require_known(chosen_tables(table, protocol), rows, baseline)
     planners = table_planners(
         table,
         data,
@@ -79,9 +80,7 @@ def benchmark(
         device=device,
         cache=cache,
     )
-    tables = {name: planner.table for name, planner in planners.items()}
-    _require_known(tables, rows, baseline)
-    chosen = {name: _chosen_rows(each, rows) for name, each in tables.items()}
+    chosen = {name: _chosen_rows(planner.table, rows) for name, planner in planners.items()}
     for name, planner in planners.items():
         for row in chosen[name]:
             planner.check(row)

@@ -140,11 +140,15 @@ def test_what_cannot_be_written_is_a_sentence(write_dicom, tmp_path, monkeypatch
     with pytest.raises(InputError, match=r"im\d+\.dcm: without FrameOfReferenceUID.*--format nifti\."):
         write_dicom_seg(tmp_path / "seg.dcm", volume, LABELS, series)
     write_dicom(tmp_path / "classic", volume.array, multi_frame=True, FrameOfReferenceUID="1.2.3")
-    with pytest.raises(InputError, match=r"series T1 axial: highdicom cannot refer to it \(.*\)\. Predict with --format"):
+    with pytest.raises(
+        InputError, match=r"series T1 axial: highdicom cannot refer to it \(.*\)\. Predict with --format"
+    ):
         write_dicom_seg(tmp_path / "seg.dcm", volume, LABELS, series_of(tmp_path / "classic"))
     with pytest.raises(ShapeError, match=r"shape \(7, 5, 4\), found \(7, 5, 3\)"):
         write_dicom_seg(tmp_path / "seg.dcm", Volume(volume.array[..., :3], volume.affine), LABELS, series)
     monkeypatch.setitem(sys.modules, "highdicom", None)
-    with pytest.raises(InputError, match=r"needs the package highdicom\. Install it with pip install 'voxseed\[dicom\]'"):
+    with pytest.raises(
+        InputError, match=r"needs the package highdicom\. Install it with pip install 'voxseed\[dicom\]'"
+    ):
         write_dicom_seg(tmp_path / "seg.dcm", volume, LABELS, series)
     assert not (tmp_path / "seg.dcm").exists()

@@ -84,8 +84,8 @@ def write_dicom_seg(path: Path, volume: Volume, labels: Labels, series: "DicomSe
         frames, slices = frames[order], [slices[index] for index in order]
     else:
         raise InputError(
-            f"{series.path}: {len(set(paths))} files hold {len(paths)} frames; expected one frame per file, or one file. "
-            "Predict with --format nifti."
+            f"{series.path}: {len(set(paths))} files hold {len(paths)} frames; expected one frame per file, or one "
+            "file. Predict with --format nifti."
         )
     places = _places(slices, grid)
     for header in headers:
@@ -94,7 +94,8 @@ def write_dicom_seg(path: Path, volume: Volume, labels: Labels, series: "DicomSe
         segmentation = _segmentation(headers, np.ascontiguousarray(frames), labels, places)
     except (AttributeError, ValueError) as error:  # what highdicom misses or finds wrong in the headers
         raise InputError(
-            f"{series.path}, series {series.title}: highdicom cannot refer to it ({error}). Predict with --format nifti."
+            f"{series.path}, series {series.title}: highdicom cannot refer to it ({error}). "
+            "Predict with --format nifti."
         ) from None
     with atomic_path(path) as temporary:
         segmentation.save_as(temporary)
@@ -134,13 +135,13 @@ def _places(slices: Sequence["Slice"], grid: Grid) -> dict[str, Any]:
     across, down, between = grid.spacing_mm
     return {
         "pixel_measures": hd.PixelMeasuresSequence((down, across), between, between),
-        "plane_orientation": hd.PlaneOrientationSequence("PATIENT", slices[0].orientation),
-        "plane_positions": [hd.PlanePositionSequence("PATIENT", each.position_mm) for each in slices],
+        "plane_orientation": hd.PlaneOrientationSequence("PATIENT", slices[0].orientation or ()),
+        "plane_positions": [hd.PlanePositionSequence("PATIENT", each.position_mm or ()) for each in slices],
     }
 
 
 def _segmentation(headers: Sequence[Any], frames: np.ndarray, labels: Labels, places: dict[str, Any]) -> Any:
-    """highdicom's object of class indices (K, J, I) on the images of the headers."""
+    """The object of class indices (K, J, I) on the images of the headers."""
     import highdicom as hd
     from pydicom.sr.codedict import codes
 

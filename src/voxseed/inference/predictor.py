@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,10 +30,13 @@ class Prediction:
 
     Attributes:
         labels: in the dataset's label values.
+        confidence: per foreground class, mean probability of the voxels where it is the most probable, on the working
+            grid; NaN where there is none.
         probabilities: (C, I, J, K) float32, background first; None unless asked for.
     """
 
     labels: Volume
+    confidence: tuple[float, ...] = ()
     probabilities: FloatArray | None = None
 
 
@@ -113,7 +117,11 @@ class Predictor:
         case = self.model.description.preprocessing.apply(image, name)
         working = self.working_probabilities(case).numpy()
         labels = self.model.labels.from_class_indices(case.native_labels(working))
-        return Prediction(Volume(labels, image.affine), case.native_probabilities(working) if probabilities else None)
+        return Prediction(
+            Volume(labels, image.affine),
+            class_confidence(working),
+            case.native_probabilities(working) if probabilities else None,
+        )
 
     def working_probabilities(self, case: PreprocessedImage) -> Tensor:
         """Probabilities (C, I, J, K) on the working grid, in CPU memory."""
@@ -148,6 +156,27 @@ class Predictor:
         free, _ = torch.cuda.mem_get_info(self._device)
         needed = 4 * image[0].numel() * (len(image) + 2) + 2 * self._result_bytes(image)
         return needed < _DEVICE_MEMORY_SHARE * free
+
+
+def class_confidence(probabilities: FloatArray) -> tuple[float, ...]:
+    """Mean probability of each foreground class over the voxels where it is the most probable.
+
+    Args:
+        probabilities: (C, I, J, K), background first.
+
+    Returns:
+        C - 1 numbers in [1 / C, 1]; NaN where a class is nowhere the most probable.
+    """
+    class_count = len(probabilities)
+    sums, counts = np.zeros(class_count), np.zeros(class_count)
+    for row in range(probabilities.shape[1]):  # row by row, so that it takes no second volume
+        values = probabilities[:, row].reshape(class_count, -1)
+        winners, largest = values.argmax(axis=0), values.max(axis=0)
+        sums += np.bincount(winners, weights=largest, minlength=class_count)
+        counts += np.bincount(winners, minlength=class_count)
+    return tuple(
+        float(total / count) if count else float("nan") for total, count in zip(sums[1:], counts[1:], strict=True)
+    )
 
 
 def model_folder(folder: Path) -> Path:

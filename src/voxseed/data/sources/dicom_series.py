@@ -67,6 +67,10 @@ class DicomSeries:
         """What the scanner called it, and how many slices it has."""
         return f"{self.title} ({counted(self.slices, 'slice')})"
 
+    def files(self) -> list[Path]:
+        """Each file once, in the order of its first slice."""
+        return list(dict.fromkeys(each.path for each in self.slices))
+
     def read_grid(self) -> Grid:
         """Shape and affine from the headers.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from voxseed import __version__
-from voxseed.cli import dataset, demo, doctor, evaluate, expand, listing, predict, report, settings, train
+from voxseed.cli import dataset, demo, doctor, evaluate, expand, export, listing, predict, report, settings, train
 from voxseed.cli.output import print_error, shown
 from voxseed.errors import InputError, VoxseedError
 
@@ -18,7 +18,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(dataset.app, name="dataset")
-for command in (demo.demo, expand.expand, train.train, predict.predict, evaluate.evaluate, report.report):
+for command in (
+    demo.demo,
+    expand.expand,
+    train.train,
+    predict.predict,
+    export.export,
+    evaluate.evaluate,
+    report.report,
+):
     app.command()(command)
 app.command("doctor")(doctor.doctor)
 app.command("list")(listing.list_names)

@@ -1,7 +1,7 @@
 """Architectures by name. An architecture is its arguments: plain values that a model file can hold, and can build."""
 
 from abc import ABC, abstractmethod
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from torch import nn
 
@@ -25,6 +25,10 @@ class Architecture(Settings, ABC):
     @abstractmethod
     def build(self, in_channels: int, class_count: int) -> nn.Module:
         """The network with fresh weights: (B, M, I, J, K) -> logits (B, C, I, J, K)."""
+
+    def monai_config(self, in_channels: int, class_count: int) -> dict[str, Any] | None:
+        """The same network as a component of a MONAI bundle, `_target_` and arguments; None if MONAI has none."""
+        return None
 
 
 NETWORKS: Final = Registry[type[Architecture]]("network", "voxseed.networks")

@@ -21,6 +21,7 @@ from voxseed.supervision.build import object_boxes
 from voxseed.training.job import Job
 from voxseed.training.settings import RunSettings
 from voxseed.training.stages import whole_epochs
+from voxseed.training.unused import unused
 from voxseed.types import Shape3, Spacing
 
 PATCH_VOXELS = {"cpu": 96 * 80 * 48, "cuda": 128**3}
@@ -52,6 +53,7 @@ class Plan:
         seconds_per_iteration: forward and backward of all networks, measured.
         cache_bytes: at most, before compression.
         workers: processes that read patches.
+        unused: what the dataset holds that is not learned from.
     """
 
     dataset: str
@@ -71,6 +73,7 @@ class Plan:
     seconds_per_iteration: float
     cache_bytes: int
     cache: Path
+    unused: tuple[str, ...] = ()
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -99,6 +102,7 @@ class Plan:
             ("recipe", f"{self.recipe}: {stages}"),
             ("cases", f"{self.train_cases} to train on, {self.val_cases} to validate on"),
             ("classes", ", ".join(self.classes)),
+            *([("not used", "; ".join(self.unused))] if self.unused else []),
             ("channels", ", ".join(self.channels)),
             ("spacing", " × ".join(f"{value:.3g}" for value in self.spacing_mm) + " mm"),
             ("patch", " × ".join(str(value) for value in self.patch_shape) + " voxels"),
@@ -158,6 +162,7 @@ def make_plan(job: Job, preprocessing: Preprocessing) -> Plan:
         ),
         cache_bytes=estimated_bytes(shapes, 4 * channels + 2),
         cache=job.cache.folder,
+        unused=unused(job),
     )
 
 

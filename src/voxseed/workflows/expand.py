@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 import os
 import shutil
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ from voxseed.workflows.expansion_parts import CaseExpansion, ExpansionParts
 from voxseed.workflows.new_folder import new_folder
 from voxseed.workflows.shards import Shard
 
+_log = logging.getLogger("voxseed")
 CSV_NAME = "expansion.csv"
 _COLUMNS = ("case", "class", "precision", "recall", "labelled_voxels", "true_voxels", "annotated_share")
 
@@ -199,6 +201,7 @@ class _Expansion:
             if label is None
             else precision_and_recall(supervision, labels.to_class_indices(label.array), labels.class_count)
         )
+        _log.info("Expanded %s", case, extra={"facts": {"case": case}})
         return CaseExpansion(case, annotated_share(supervision), qualities)
 
 

@@ -1,6 +1,7 @@
 """Predict cases with the model of a run."""
 
 import hashlib
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from voxseed.workflows.prediction_records import (
 )
 from voxseed.workflows.shards import Shard, claimed
 
+_log = logging.getLogger("voxseed")
 _DATASET_FOLDERS = ("imagesTr", "imagesTs", "labelsTr", "labelsTs")
 PROBABILITIES_FOLDER = "probabilities"
 DICOM_SEG: Final = "dicom-seg"
@@ -172,6 +174,7 @@ class _Work:
             write_volume(self.out / files[-1], Volume(classes_last, prediction.labels.affine))
         record = self._record(case.case, origin, tuple(files), prediction)
         write_record(self.out, record)
+        _log.info("Predicted %s", case.case, extra={"facts": {"case": case.case, "doubts": len(record.doubts)}})
         return record
 
     def _record(

@@ -16,6 +16,7 @@ LONGEST = 60
 KNOWN = {
     "nvidia-nccl-*": "BSD-3-Clause",
     "nvidia-nvtx": "Apache-2.0 WITH LLVM-exception",
+    "cuda-pathfinder": "Apache-2.0",
     "nvidia-*": "NVIDIA Proprietary Software (CUDA Toolkit EULA)",
     "cuda-*": "NVIDIA Proprietary Software (CUDA Toolkit EULA)",
     "colorama": "BSD-3-Clause",

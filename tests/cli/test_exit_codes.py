@@ -25,7 +25,7 @@ def test_errors_know_their_codes():
         ("dataset check DATA", "voxseed.data.checks.read_volume", 130, "Interrupted."),
         (
             "evaluate DATA/labelsTr DATA --out NEW.csv",
-            "voxseed.workflows.evaluate.pair_predictions",
+            "voxseed.workflows.evaluate.pair_files",
             130,
             "Interrupted.",
         ),

@@ -91,6 +91,13 @@ def test_what_cannot_be_exported_is_a_sentence(
     assert not out.exists()
 
 
+def test_options_of_other_formats_are_refused(run: Path, dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--member: means nothing with --format nnunet"):
+        export(run, tmp_path / "Dataset501_Balls", "nnunet", dataset=dataset, member="primary")
+    with pytest.raises(InputError, match="--annotations: means nothing with --format onnx"):
+        export(run, tmp_path / "onnx", "onnx", annotations="points")
+
+
 def test_a_folder_without_run_and_a_strange_ending_are_sentences(run: Path, dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no run there, whose settings say how points are grown"):
         export(dataset, tmp_path / "Dataset501_Balls", "nnunet", dataset=dataset)

@@ -63,17 +63,16 @@ def _state_of_monai(network: nn.Module, config: dict[str, Any]) -> dict[str, Any
         name.removeprefix(_BODY): tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
     }
     missing, unexpected = plain.load_state_dict(state, strict=False)
-    given = {id(parameter) for name, parameter in plain.named_parameters(remove_duplicate=False) if name in state}
-    if unexpected or any(
-        id(dict(plain.named_parameters(remove_duplicate=False))[name]) not in given for name in missing
-    ):
+    parameters = dict(plain.named_parameters(remove_duplicate=False))
+    filled = {id(parameters[name]) for name in state.keys() & parameters.keys()}
+    if unexpected or any(id(parameters[name]) not in filled for name in missing):
         raise RuntimeError(f"MONAI's {config['_target_']} has other weights: {missing[:3]}, {unexpected[:3]}.")
     return dict(plain.state_dict())
 
 
 def _inference(model: Model, network: dict[str, Any]) -> dict[str, Any]:
     description = model.description
-    keys = [f"image_{index}" for index in range(len(description.preprocessing.channel_names))]
+    keys = [f"channel_{index}" for index in range(len(description.preprocessing.channel_names))]
     return {
         "imports": ["$import glob", "$import torch"],
         "bundle_root": ".",
@@ -108,8 +107,8 @@ def _inference(model: Model, network: dict[str, Any]) -> dict[str, Any]:
 def _datalist(channel_count: int) -> str:
     """Every file is a case; with several channels, CASE_0000 and those numbered like it."""
     if channel_count == 1:
-        return f"$[{{'image_0': path}} for path in sorted(glob.glob(@dataset_dir + '/{_FILE_GLOB}'))]"
-    numbered = ", ".join(f"'image_{index}': path[:-11] + '{index:04d}.nii.gz'" for index in range(channel_count))
+        return f"$[{{'channel_0': path}} for path in sorted(glob.glob(@dataset_dir + '/{_FILE_GLOB}'))]"
+    numbered = ", ".join(f"'channel_{index}': path[:-11] + '{index:04d}.nii.gz'" for index in range(channel_count))
     return f"$[{{{numbered}}} for path in sorted(glob.glob(@dataset_dir + '/*_0000.nii.gz'))]"
 
 
@@ -117,14 +116,14 @@ def _preprocessing(model: Model, keys: list[str]) -> list[dict[str, Any]]:
     preprocessing = model.description.preprocessing
     transforms: list[dict[str, Any]] = [
         {"_target_": "LoadImaged", "keys": keys, "ensure_channel_first": True},
-        {"_target_": "Orientationd", "keys": keys, "axcodes": "RAS"},
     ]
     for key, normalisation in zip(keys, preprocessing.normalisations, strict=True):
         transforms += _normalisation(key, normalisation)
-    # Its copy is where `Invertd` finds the way back, which concatenated channels have not.
     spacing = {"pixdim": list(preprocessing.spacing_mm), "mode": "bilinear", "scale_extent": True}
+    # `Invertd` finds the way back in what was done to the image itself, so the channels come together first.
     transforms += [
         {"_target_": "ConcatItemsd", "keys": keys, "name": "image"},
+        {"_target_": "Orientationd", "keys": "image", "axcodes": "RAS"},
         {"_target_": "Spacingd", "keys": "image", **spacing},
     ]
     return transforms

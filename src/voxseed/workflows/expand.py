@@ -130,15 +130,16 @@ def _expand_part(
     parts.begin(work.origin(cases))
     try:
         for case in track(part.of(cases), "Expanding"):
-            with parts.open_case(case, work.case_origin(case)) as is_mine:
+            origin = work.case_origin(case)
+            with parts.open_case(case, origin) as is_mine:
                 if is_mine:
-                    parts.complete(work.write_case(case), work.case_origin(case))
+                    parts.complete(work.write_case(case), origin)
     except KeyboardInterrupt:
         raise InterruptedRunError(
             f"Interrupted; complete cases are kept in {work.folder}. Go on with the same command."
         ) from None
     with parts.finishing():
-        expansions = tuple(found for case in cases if (found := parts.read(case)) is not None)
+        expansions = tuple(found for case in cases if (found := parts.read(case, work.case_origin(case))))
         if len(expansions) == len(cases):
             _finish(work, cases, test, splits, expansions)
     return ExpansionSummary(work.folder, _class_names(work.data), expansions, len(cases) - len(expansions))

@@ -54,7 +54,9 @@ class ExpansionParts:
             InputError: if the folder holds something else, or the parts of another expansion.
         """
         path = self._folder / _ORIGIN_NAME
-        if not self._folder.is_dir() and self._out.exists() and (not self._out.is_dir() or any(self._out.iterdir())):
+        # In this order, because another job may be making the folder right now.
+        is_used = self._out.exists() and (not self._out.is_dir() or any(self._out.iterdir()))
+        if is_used and not self._folder.is_dir():
             raise InputError(f"{self._out}: is there already and not empty. Remove it, or choose another place.")
         with writing(self._folder):
             (self._folder / _LOCKS).mkdir(parents=True, exist_ok=True)
@@ -71,18 +73,18 @@ class ExpansionParts:
     def open_case(self, case: str, origin: Mapping[str, Any]) -> Iterator[bool]:
         """Hold a case; False if it is complete and would be the same again, or another job holds it."""
         with claimed(self._folder / _LOCKS, case) as is_mine:
-            yield is_mine and not self._is_complete(case, origin)
+            yield is_mine and self.read(case, origin) is None
 
     def complete(self, expansion: CaseExpansion, origin: Mapping[str, Any]) -> None:
         """Record a case whose files are written."""
         write_json(self._path(expansion.case), {"origin": dict(origin), **asdict(expansion)})
 
-    def read(self, case: str) -> CaseExpansion | None:
-        """What a case became; None if it is not complete."""
+    def read(self, case: str, origin: Mapping[str, Any]) -> CaseExpansion | None:
+        """What a case became; None if it is not complete, or would be something else now."""
         path = self._path(case)
-        if not path.is_file():
+        content = read_json_object(path) if path.is_file() else {}
+        if content.get("origin") != dict(origin):
             return None
-        content = read_json_object(path)
         qualities = tuple(ClassQuality(**quality) for quality in content["qualities"])
         return CaseExpansion(content["case"], content["annotated_share"], qualities)
 
@@ -91,10 +93,6 @@ class ExpansionParts:
         """Jobs take turns with what belongs to all cases."""
         with FileLock(self._folder / f"{_LOCKS}.all"):
             yield
-
-    def _is_complete(self, case: str, origin: Mapping[str, Any]) -> bool:
-        path = self._path(case)
-        return path.is_file() and read_json_object(path)["origin"] == dict(origin)
 
     def _path(self, case: str) -> Path:
         return self._folder / f"case-{case}.json"

@@ -49,6 +49,7 @@ def export(
         InputError: if something that was given cannot be used; nothing is left half-written.
     """
     run, out = Path(run), Path(out)
+    _require_fitting_options(format, member, dataset, annotations)
     if format == NNUNET:
         return _export_dataset(run, out, dataset, annotations)
     if format not in _OF_MODELS:
@@ -60,6 +61,15 @@ def export(
     with new_folder(out, out.parent, "Choose another place with --out.") as folder:
         _OF_MODELS[format](folder, model, chosen)
     return out
+
+
+def _require_fitting_options(
+    format: str, member: str | None, dataset: str | Path | None, annotations: str | Path | None
+) -> None:
+    useless = {"--member": member} if format == NNUNET else {"--dataset": dataset, "--annotations": annotations}
+    given = next((option for option, value in useless.items() if value is not None), None)
+    if given:
+        raise InputError(f"{given}: means nothing with --format {format}. Leave it out.")
 
 
 def _export_dataset(run: Path, out: Path, dataset: str | Path | None, annotations: str | Path | None) -> Path:

@@ -113,6 +113,10 @@ def predict(
         ) from None
 
 
+class _UnusableCaseError(InputError):
+    """What is wrong with one case, and does not keep the others from being predicted."""
+
+
 @dataclass(frozen=True)
 class _Work:
     """What is the same for all cases."""
@@ -140,7 +144,7 @@ class _Work:
                     if is_mine:
                         records.append(found or self._write(case))
                         written += [] if found else [self.label_path(case)]
-            except InputError as error:
+            except _UnusableCaseError as error:
                 problems.append(str(error))
         if records:
             write_tables(self.out)
@@ -159,8 +163,7 @@ class _Work:
 
     def _write(self, case: PredictionInput) -> PredictionRecord:
         origin = self._origin(case)  # before the images are read, so that a later change is noticed
-        image = stacked([channel.read() for channel in case.channels], case.paths)
-        prediction = self.predictor.predict(image, str(case.paths[0]), self.probabilities)
+        prediction = self._prediction(case)
         path = self.label_path(case)
         if self.format == DICOM_SEG and case.series is not None:
             write_dicom_seg(path, prediction.labels, self.predictor.model.labels, case.series)
@@ -176,6 +179,13 @@ class _Work:
         write_record(self.out, record)
         _log.info("Predicted %s", case.case, extra={"facts": {"case": case.case, "doubts": len(record.doubts)}})
         return record
+
+    def _prediction(self, case: PredictionInput) -> Prediction:
+        try:
+            image = stacked([channel.read() for channel in case.channels], case.paths)
+            return self.predictor.predict(image, str(case.paths[0]), self.probabilities)
+        except InputError as error:
+            raise _UnusableCaseError(str(error)) from None
 
     def _record(
         self, case: str, origin: dict[str, Any], files: tuple[str, ...], prediction: Prediction

@@ -17,7 +17,11 @@ TESTS = ROOT / "tests" / "cli" / "test_bad_input.py"
 HEAD = """# What is refused, and in which words
 
 Made by `python scripts/error_page.py` from the tests of bad input. Everything here leaves with exit code 2, writes one
-message to standard error, and leaves nothing half-written. `data` is the dataset, `run` a run.
+message to standard error, and leaves nothing half-written.
+
+`data` is the dataset, `run` a run. In
+commands, DATA and RUN are these two, NEW, NONE and EMPTY places that are free, missing and empty, TEXT is some text file,
+and TINY stands for settings that make training quick.
 """
 # Test function → heading and name of its first column.
 PARTS = {
@@ -54,7 +58,7 @@ def page(records: list) -> str:
     for function, (heading, column) in PARTS.items():
         rows = {}
         for record in records:
-            name, _, case = record["test"].rstrip("]").partition("[")
+            name, _, case = record["test"].removesuffix("]").partition("[")
             if name == function and _LISTED not in record["said"]:
                 rows.setdefault(case, sentence(record["said"]))
         listed = [f"| {escaped(case)} | {escaped(said)} |" for case, said in rows.items()]

@@ -1,5 +1,7 @@
 """0 done, 1 a defect, 2 something given is wrong, 3 interrupted and resumable, 130 interrupted."""
 
+import re
+
 import pytest
 
 from voxseed.errors import InputError, InterruptedRunError, UnknownNameError, VoxseedError
@@ -39,9 +41,7 @@ def test_ctrl_c(voxseed, dataset, tmp_path, tiny, trained, monkeypatch, line, pl
     places = {"DATA": str(dataset), "RUN": str(trained), "NEW": str(tmp_path / "new")}
 
     def filled(text: str) -> str:
-        for name, path in places.items():
-            text = text.replace(name, path)
-        return text
+        return re.sub("|".join(places), lambda match: places[match[0]], text)
 
     words = [each for word in line.split() for each in (tiny if word == "TINY" else [filled(word)])]
     answer = voxseed(*words)

@@ -19,9 +19,8 @@ HEAD = """# What is refused, and in which words
 Made by `python scripts/error_page.py` from the tests of bad input. Everything here leaves with exit code 2, writes one
 message to standard error, and leaves nothing half-written.
 
-`data` is the dataset, `run` a run. In
-commands, DATA and RUN are these two, NEW, NONE and EMPTY places that are free, missing and empty, TEXT is some text file,
-and TINY stands for settings that make training quick.
+`data` is the dataset, `run` a run. In commands, DATA and RUN are these two, NEW, NONE and EMPTY places that are free,
+missing and empty, TEXT is some text file, and TINY stands for settings that make training quick.
 """
 # Test function → heading and name of its first column.
 PARTS = {

@@ -34,6 +34,7 @@ def section(heading: str) -> dict[str, str]:
 
 def test_there_are_more_than_forty_and_each_is_a_sentence():
     rows = [said for heading, _ in error_page.PARTS.values() for said in section(heading).values()]
+    assert PAGE.startswith(error_page.HEAD)
     assert len(rows) > 100
     assert len(set(rows)) > 80
     for said in rows:

@@ -8,7 +8,7 @@ import pydicom
 import pytest
 from pydicom.uid import EnhancedCTImageStorage
 
-from voxseed.data.dicom_seg import write_dicom_seg
+from voxseed.data.dicom_seg import dicom_segmentation, write_dicom_seg
 from voxseed.data.labels import Labels
 from voxseed.data.sources.base import Wanted
 from voxseed.data.sources.find import find_cases
@@ -42,6 +42,10 @@ def segmented(folder: Path, values: np.ndarray):
     """A series and a label map on it."""
     series = series_of(folder)
     return Volume(values, series.read_grid().affine), series
+
+
+def write(path: Path, volume: Volume, series) -> None:
+    write_dicom_seg(path, dicom_segmentation(volume, LABELS, series))
 
 
 def label_map(seed: int = 0) -> np.ndarray:
@@ -94,7 +98,7 @@ def test_the_same_voxels_in_the_same_places(write_dicom, tmp_path, orientation, 
         **ELEMENTS[multi_frame],
     )
     volume, series = segmented(tmp_path / "in", label_map())
-    write_dicom_seg(tmp_path / "seg.dcm", volume, LABELS, series)
+    write(tmp_path / "seg.dcm", volume, series)
     found, expected = voxels_of(tmp_path / "seg.dcm"), expected_voxels(volume)
     assert found.keys() == expected.keys()
     for name in expected:
@@ -110,14 +114,14 @@ def test_frames_of_a_reversed_multi_frame_file_keep_their_places(write_dicom, tm
     folder = tmp_path / "in"
     write_dicom(folder, np.zeros(SHAPE, np.int16), multi_frame=True, change=reverse, **ELEMENTS[True])
     volume, series = segmented(folder, label_map())
-    write_dicom_seg(tmp_path / "seg.dcm", volume, LABELS, series)
+    write(tmp_path / "seg.dcm", volume, series)
     assert voxels_of(tmp_path / "seg.dcm") == expected_voxels(volume)
 
 
 def test_it_refers_to_patient_study_and_images_of_its_series(write_dicom, tmp_path):
     paths = write_dicom(tmp_path / "in", np.zeros(SHAPE, np.int16), FrameOfReferenceUID="1.2.3")
     volume, series = segmented(tmp_path / "in", label_map())
-    write_dicom_seg(tmp_path / "seg.dcm", volume, LABELS, series)
+    write(tmp_path / "seg.dcm", volume, series)
     written, source = pydicom.dcmread(tmp_path / "seg.dcm"), pydicom.dcmread(paths[0])
     for keyword in ("PatientID", "PatientName", "StudyInstanceUID", "FrameOfReferenceUID", "StudyDate"):
         assert written.get(keyword) == source.get(keyword), keyword
@@ -130,7 +134,7 @@ def test_it_refers_to_patient_study_and_images_of_its_series(write_dicom, tmp_pa
 def test_an_empty_label_map_is_written(write_dicom, tmp_path):
     write_dicom(tmp_path / "in", np.zeros(SHAPE, np.int16), FrameOfReferenceUID="1.2.3")
     volume, series = segmented(tmp_path / "in", np.zeros(SHAPE, np.uint8))
-    write_dicom_seg(tmp_path / "seg.dcm", volume, LABELS, series)
+    write(tmp_path / "seg.dcm", volume, series)
     assert not pydicom.dcmread(tmp_path / "seg.dcm").pixel_array.any()
 
 
@@ -138,17 +142,17 @@ def test_what_cannot_be_written_is_a_sentence(write_dicom, tmp_path, monkeypatch
     write_dicom(tmp_path / "in", np.zeros(SHAPE, np.int16))
     volume, series = segmented(tmp_path / "in", label_map())
     with pytest.raises(InputError, match=r"im\d+\.dcm: without FrameOfReferenceUID.*--format nifti\."):
-        write_dicom_seg(tmp_path / "seg.dcm", volume, LABELS, series)
+        write(tmp_path / "seg.dcm", volume, series)
     write_dicom(tmp_path / "classic", volume.array, multi_frame=True, FrameOfReferenceUID="1.2.3")
     with pytest.raises(
         InputError, match=r"series T1 axial: highdicom cannot refer to it \(.*\)\. Predict with --format"
     ):
-        write_dicom_seg(tmp_path / "seg.dcm", volume, LABELS, series_of(tmp_path / "classic"))
+        write(tmp_path / "seg.dcm", volume, series_of(tmp_path / "classic"))
     with pytest.raises(ShapeError, match=r"shape \(7, 5, 4\), found \(7, 5, 3\)"):
-        write_dicom_seg(tmp_path / "seg.dcm", Volume(volume.array[..., :3], volume.affine), LABELS, series)
+        write(tmp_path / "seg.dcm", Volume(volume.array[..., :3], volume.affine), series)
     monkeypatch.setitem(sys.modules, "highdicom", None)
     with pytest.raises(
         InputError, match=r"needs the package highdicom\. Install it with pip install 'voxseed\[dicom\]'"
     ):
-        write_dicom_seg(tmp_path / "seg.dcm", volume, LABELS, series)
+        write(tmp_path / "seg.dcm", volume, series)
     assert not (tmp_path / "seg.dcm").exists()

@@ -231,6 +231,13 @@ def test_dicom_segmentations_are_written_for_dicom_series_only(run: Path, dicom:
     for case in ("anna-1", "bert"):
         count = (read_volume(tmp_path / f"nifti/{case}.nii.gz").array == 4).sum()
         assert pydicom.dcmread(tmp_path / f"out/{case}.dcm").pixel_array.sum() == count > 0
+    for file in (dicom / "anna").iterdir():
+        header = pydicom.dcmread(file)
+        del header.FrameOfReferenceUID
+        header.save_as(file)
+    with pytest.raises(InputError, match=r"1 of 2 cases could not be predicted, .*\n.*without FrameOfReferenceUID"):
+        predict(run, [dicom], tmp_path / "again", format="dicom-seg", device="cpu")
+    assert names(tmp_path / "again") == ["bert.dcm"]
     path = write(tmp_path / "in/scan.nii.gz", image())
     with pytest.raises(InputError, match=r"scan\.nii\.gz: no DICOM series, so a DICOM Segmentation has no slices"):
         predict(run, [dicom, path], tmp_path / "more", format="dicom-seg", device="cpu")

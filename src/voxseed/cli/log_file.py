@@ -50,6 +50,9 @@ def logged_to(path: Path | None, words: Sequence[str]) -> Iterator[None]:
     except VoxseedError as error:
         code, message = error.exit_code, str(error)
         raise
+    except OSError as error:  # which the command line turns into a sentence
+        code, message = InputError.exit_code, str(error)
+        raise
     except BaseException as error:
         message = f"{type(error).__name__}: {error}"
         raise

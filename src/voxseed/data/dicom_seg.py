@@ -52,18 +52,20 @@ def require_highdicom() -> None:
         ) from None
 
 
-def write_dicom_seg(path: Path, volume: Volume, labels: Labels, series: "DicomSeries") -> None:
-    """Write a label map as a binary DICOM Segmentation that refers to the images of its series, atomically.
+def dicom_segmentation(volume: Volume, labels: Labels, series: "DicomSeries") -> Any:
+    """A label map as a binary DICOM Segmentation that refers to the images of its series.
 
     Every foreground class is a segment, numbered by its index, with its name as label and "Tissue" (SNOMED CT
     85756007) as category and type, because a name alone says no more. Frames without any voxel of a segment are left
     out, as the standard allows. Patient and study are those of the series.
 
     Args:
-        path: the file.
         volume: label values, (I, J, K) as the series was read.
         labels: of these values.
         series: that was segmented.
+
+    Returns:
+        highdicom's object, for `write_dicom_seg`.
 
     Raises:
         InputError: if highdicom is not installed, the series says nothing of its frame of reference, it has several
@@ -74,7 +76,7 @@ def write_dicom_seg(path: Path, volume: Volume, labels: Labels, series: "DicomSe
     slices, grid = series.ordered()
     if volume.shape != grid.shape:
         raise ShapeError(f"Expected a label map of the series' shape {grid.shape}, found {volume.shape}.")
-    frames = labels.to_class_indices(volume.array, str(path)).transpose(2, 1, 0)
+    frames = labels.to_class_indices(volume.array).transpose(2, 1, 0)
     paths = [each.path for each in slices]
     if len(set(paths)) == len(paths):
         headers = [_header(each) for each in paths]
@@ -91,12 +93,16 @@ def write_dicom_seg(path: Path, volume: Volume, labels: Labels, series: "DicomSe
     for header in headers:
         _complete(header, places)
     try:
-        segmentation = _segmentation(headers, np.ascontiguousarray(frames), labels, places)
+        return _segmentation(headers, np.ascontiguousarray(frames), labels, places)
     except (AttributeError, ValueError) as error:  # what highdicom misses or finds wrong in the headers
         raise InputError(
             f"{series.path}, series {series.title}: highdicom cannot refer to it ({error}). "
             "Predict with --format nifti."
         ) from None
+
+
+def write_dicom_seg(path: Path, segmentation: Any) -> None:
+    """Write what `dicom_segmentation` made, atomically."""
     with atomic_path(path) as temporary:
         segmentation.save_as(temporary)
 

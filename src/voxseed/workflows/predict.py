@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from voxseed.data.dataset_json import FILE_NAME
-from voxseed.data.dicom_seg import require_highdicom, write_dicom_seg
+from voxseed.data.dicom_seg import dicom_segmentation, require_highdicom, write_dicom_seg
 from voxseed.data.images import stacked
 from voxseed.data.volumes import Volume, write_volume
 from voxseed.errors import InputError, InterruptedRunError
@@ -163,10 +163,10 @@ class _Work:
 
     def _write(self, case: PredictionInput) -> PredictionRecord:
         origin = self._origin(case)  # before the images are read, so that a later change is noticed
-        prediction = self._prediction(case)
+        prediction, segmentation = self._predicted(case)
         path = self.label_path(case)
-        if self.format == DICOM_SEG and case.series is not None:
-            write_dicom_seg(path, prediction.labels, self.predictor.model.labels, case.series)
+        if segmentation is not None:
+            write_dicom_seg(path, segmentation)
         else:
             write_volume(path, prediction.labels)
         files = [path.name]
@@ -180,10 +180,14 @@ class _Work:
         _log.info("Predicted %s", case.case, extra={"facts": {"case": case.case, "doubts": len(record.doubts)}})
         return record
 
-    def _prediction(self, case: PredictionInput) -> Prediction:
+    def _predicted(self, case: PredictionInput) -> tuple[Prediction, Any]:
+        """The prediction and, where it is asked for, the DICOM Segmentation of it."""
         try:
             image = stacked([channel.read() for channel in case.channels], case.paths)
-            return self.predictor.predict(image, str(case.paths[0]), self.probabilities)
+            prediction = self.predictor.predict(image, str(case.paths[0]), self.probabilities)
+            if self.format != DICOM_SEG or case.series is None:
+                return prediction, None
+            return prediction, dicom_segmentation(prediction.labels, self.predictor.model.labels, case.series)
         except InputError as error:
             raise _UnusableCaseError(str(error)) from None
 

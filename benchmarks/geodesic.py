@@ -19,12 +19,12 @@ from scipy.sparse.csgraph import dijkstra
 
 from voxseed.supervision.geodesic import geodesic_distance
 
-SIZES = (64, 128)
+SIZES = (64, 128, 256)
 LARGEST_FOR_SCIPY = 64
 GRADIENT_WEIGHT = 0.8
 SWEEPS = 4
 THREADS = 2
-REPEATS = 5
+REPEATS = 3
 
 Distance = Callable[[np.ndarray, np.ndarray], np.ndarray]
 

@@ -17,10 +17,11 @@ from monai.inferers import sliding_window_inference
 from torch import Tensor, nn
 
 from voxseed.data.valid_region import valid_region
-from voxseed.devices import Precision, best_precision, memory_format
+from voxseed.devices import Precision, best_precision
 from voxseed.inference.sliding_window import sliding_window
 from voxseed.networks.base import NETWORKS
 from voxseed.networks.factory import build_network, default_arguments
+from voxseed.networks.layout import placed
 
 CPU = torch.device("cpu")
 PATCH = (96, 80, 48)
@@ -36,7 +37,7 @@ def run() -> list[dict[str, Any]]:
     torch.manual_seed(0)
     arguments = default_arguments("unet3d", (1.0, 1.0, 1.0), PATCH, 16)
     plain = NETWORKS.get("unet3d")(**arguments).build(1, 2).eval()
-    network = build_network("unet3d", 1, 2, **arguments).to(memory_format=memory_format(CPU)).eval()
+    network = placed(build_network("unet3d", 1, 2, **arguments), CPU).eval()
     network.body.load_state_dict(plain.state_dict())
     noise, body = torch.randn(1, *SMALL), _with_margin(LARGE)
 

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from voxseed.devices import best_precision, memory_format
+from voxseed.devices import best_precision
 from voxseed.methods.base import Batch
 from voxseed.methods.stage_one import CRFSettings, StageOne, StageOneSettings
 from voxseed.networks.factory import build_network, default_arguments
+from voxseed.networks.layout import placed
 
 PATCH = (96, 80, 48)
 WIDTH = 16
@@ -26,7 +27,7 @@ def run() -> list[dict[str, Any]]:
 def _row(name: str, grid_factors: tuple[int, int, int]) -> dict[str, Any]:
     batch = _batch()
     arguments = default_arguments("unet3d", (1.0, 1.0, 1.0), PATCH, WIDTH)
-    network = build_network("unet3d", 1, 2, **arguments).to(memory_format=memory_format(torch.device("cpu")))
+    network = placed(build_network("unet3d", 1, 2, **arguments), torch.device("cpu"))
     settings = StageOneSettings(crf=CRFSettings(grid_factors=grid_factors, sigma_x=0.3), ramp_fraction=0)
     method = StageOne(torch.nn.ModuleDict(), settings)
     logits = torch.randn(1, 2, *PATCH, requires_grad=True)

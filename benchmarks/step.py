@@ -1,18 +1,16 @@
-"""Forward and backward of the bare networks: fp32 and bf16, PyTorch's own layout and channels-last, `torch.compile`.
+"""Forward and backward of the bare networks: fp32 and bf16, PyTorch's own layout and channels-last.
 
 Two patches of 96 × 80 × 48, width 16, on the CPU. "plain" is the network without Voxseed's instance normalisation.
-Which of these training uses is decided by `voxseed.devices`. `torch.compile` needs a C++ compiler; its row is missing
-where there is none.
+Which layout a device uses is decided in `voxseed.networks.layout`.
 """
 
-import shutil
 import statistics
 import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from voxseed.networks.base import NETWORKS
 from voxseed.networks.factory import build_network, default_arguments
@@ -21,7 +19,7 @@ ARCHITECTURES = ("unet3d", "residual-unet", "unet2.5d")
 PATCH = (96, 80, 48)
 BATCH = 2
 WIDTH = 16
-REPEATS = 5
+REPEATS = 3
 
 
 def run() -> list[dict[str, Any]]:
@@ -38,9 +36,6 @@ def _row(architecture: str, precision: str) -> dict[str, Any]:
         "plain_channels_last": NETWORKS.get(architecture)(**arguments).build(1, 2).to(memory_format=layout),
         "ours_channels_last": build_network(architecture, 1, 2, **arguments).to(memory_format=layout),
     }
-    if shutil.which("g++"):
-        compiled: nn.Module = build_network(architecture, 1, 2, **arguments).to(memory_format=layout)
-        ways["compiled_channels_last"] = torch.compile(compiled)
     seconds = _seconds(ways, precision)
     return {
         "name": f"{architecture}, {precision}",

@@ -55,13 +55,6 @@ def best_precision(device: "torch.device") -> Precision:
     return "bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32"
 
 
-def memory_format(device: "torch.device") -> "torch.memory_format":
-    """Layout of weights, which features follow: channels-last where convolutions were measured to be faster so."""
-    import torch
-
-    return torch.channels_last_3d if device.type == "cpu" else torch.contiguous_format
-
-
 def available_cores() -> int:
     """Cores that this process may use: by its affinity, and by the limit of its container or job."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

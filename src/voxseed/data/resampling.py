@@ -56,6 +56,8 @@ def resample(volume: np.ndarray, shape: Shape3) -> FloatArray:
 def resample_mask(mask: BoolArray, shape: Shape3) -> BoolArray:
     """True where more than half of the voxel's volume is."""
     _require_3d(mask)
+    if mask.shape == shape:
+        return mask
     matrices = _matrices(share_matrix, mask.shape, shape)
     return np.concatenate([_resampled_rows(mask, matrices, rows) > _MAJORITY for rows in _slabs(shape)])
 
@@ -99,6 +101,8 @@ def resampled_argmax(probabilities: np.ndarray, shape: Shape3) -> LabelArray:
         uint8; the first class where several are equally probable.
     """
     _require_3d(probabilities[0])
+    if probabilities.shape[1:] == shape:
+        return np.concatenate([probabilities[:, rows].argmax(axis=0).astype(np.uint8) for rows in _slabs(shape)])
     matrices = _matrices(linear_matrix, probabilities.shape[1:], shape)
     result = np.zeros(shape, dtype=np.uint8)
     for rows in _slabs(shape):

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from voxseed.data.preprocessing import PreprocessedImage
 from voxseed.data.volumes import Image, Volume
-from voxseed.devices import Precision, best_precision, memory_format, resolve_device
+from voxseed.devices import Precision, best_precision, resolve_device
 from voxseed.errors import InputError
 from voxseed.inference.model_files import DESCRIPTION_NAME, Model, load_model
 from voxseed.inference.sliding_window import sliding_window
+from voxseed.networks.layout import placed
 from voxseed.types import FloatArray
 
 _BATCH_SIZES = {"cpu": 1, "cuda": 4}
@@ -67,8 +68,7 @@ class Predictor:
             raise InputError(f"The model has no network {unknown[0]!r}. Known: {', '.join(model.networks)}.")
         self._device = device
         self._precision = precision
-        layout = memory_format(device)
-        self._networks = [model.networks[name].to(device, memory_format=layout).eval() for name in self.members]
+        self._networks = [placed(model.networks[name], device).eval() for name in self.members]
 
     @classmethod
     def load(

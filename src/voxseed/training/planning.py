@@ -11,12 +11,13 @@ import torch
 
 from voxseed.data.cache import estimated_bytes
 from voxseed.data.preprocessing import Box, Preprocessing
-from voxseed.devices import available_cores, memory_format
+from voxseed.devices import available_cores
 from voxseed.errors import InputError
 from voxseed.methods.base import METHODS
 from voxseed.methods.recipes import Recipe
 from voxseed.networks.base import NETWORKS
 from voxseed.networks.factory import build_network, default_arguments, required_divisor
+from voxseed.networks.layout import placed
 from voxseed.supervision.build import object_boxes
 from voxseed.training.job import Job
 from voxseed.training.settings import RunSettings
@@ -252,7 +253,7 @@ def measured_seconds_per_iteration(
 
 
 def _seconds_of(network: torch.nn.Module, image: torch.Tensor, precision: str) -> float:
-    network = network.to(image.device, memory_format=memory_format(image.device))
+    network = placed(network, image.device)
     durations = []
     for _ in range(2):
         start = time.perf_counter()

@@ -11,12 +11,12 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from torch import nn
 
-from voxseed.devices import memory_format
 from voxseed.errors import InputError, InterruptedRunError
 from voxseed.inference.class_ranges import ClassRange, class_ranges
 from voxseed.inference.model_files import ModelDescription, NetworkDescription, load_model, save_model
 from voxseed.methods.base import METHODS, Method
 from voxseed.networks.factory import build_network
+from voxseed.networks.layout import placed
 from voxseed.parallel import map_in_threads
 from voxseed.settings import first_difference, write_yaml
 from voxseed.supervision.kinds import SupervisionKind
@@ -166,9 +166,10 @@ def _method(job: Job, plan: Plan, stage: PlannedStage, seed: tuple[int, int], we
     networks = nn.ModuleDict()
     for number, member in enumerate(stage.members):
         torch.manual_seed(mixed_seed(*seed, number))
-        networks[member] = build_network(
+        network = build_network(
             in_channels=len(plan.channels), class_count=job.dataset.labels.class_count, **plan.networks[member]
-        ).to(memory_format=memory_format(torch.device(job.device)))
+        )
+        networks[member] = placed(network, torch.device(job.device))
         if member in weights:
             networks[member].load_state_dict(weights[member])
     return kind(networks, job.settings.of_method(stage.method))

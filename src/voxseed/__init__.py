@@ -17,14 +17,17 @@ _HOMES = {
     "build_network": "voxseed.networks.factory",
     "evaluate": "voxseed.workflows.evaluate",
     "expand": "voxseed.workflows.expand",
+    "export": "voxseed.workflows.export",
     "import_dataset": "voxseed.workflows.import_dataset",
     "import_labels": "voxseed.workflows.import_labels",
     "import_points": "voxseed.workflows.import_points",
+    "monai_datalist": "voxseed.workflows.converters",
     "predict": "voxseed.workflows.predict",
     "relabel": "voxseed.workflows.relabel",
     "report": "voxseed.workflows.report",
     "simulate": "voxseed.workflows.simulate",
     "split": "voxseed.workflows.split",
+    "torchio_subjects": "voxseed.workflows.converters",
     "train": "voxseed.workflows.train",
 }
 __all__ = [
@@ -37,14 +40,17 @@ __all__ = [
     "build_network",
     "evaluate",
     "expand",
+    "export",
     "import_dataset",
     "import_labels",
     "import_points",
+    "monai_datalist",
     "predict",
     "relabel",
     "report",
     "simulate",
     "split",
+    "torchio_subjects",
     "train",
 ]
 
@@ -55,8 +61,10 @@ if TYPE_CHECKING:
     from voxseed.inference.predictor import Predictor
     from voxseed.networks.factory import build_network
     from voxseed.workflows.benchmark import benchmark
+    from voxseed.workflows.converters import monai_datalist, torchio_subjects
     from voxseed.workflows.evaluate import evaluate
     from voxseed.workflows.expand import expand
+    from voxseed.workflows.export import export
     from voxseed.workflows.import_dataset import import_dataset
     from voxseed.workflows.import_labels import import_labels
     from voxseed.workflows.import_points import import_points

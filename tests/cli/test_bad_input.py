@@ -518,6 +518,7 @@ def test_damaged_metrics_of_a_stage_are_a_sentence(voxseed, tiny_dataset, run, t
         ("settings.yaml", "a: [", r"settings\.yaml: expected YAML, but .* Correct it"),
         ("settings.yaml", "colour: red", "settings.yaml: unknown setting 'colour'; known here: recipe"),
     ],
+    ids=["run.json: text", "run.json: another version", "run.json: parts missing", "settings: text", "settings: key"],
 )
 def test_a_damaged_run_is_a_sentence(voxseed, tiny_dataset, run, tiny, name, content, sentence):
     (run / name).write_text(content)
@@ -637,18 +638,18 @@ def full_disk(monkeypatch):
     return fill
 
 
-@pytest.mark.parametrize(
-    ("line", "name"),
-    [
-        ("dataset simulate DATA --protocol box", "annotations/box/annotations.json"),
-        ("expand DATA --out NEW", "new/labelsTr/ball_[0-9].nii.gz"),
-        ("predict RUN DATA --out NEW --device cpu", "new/ball_0.nii.gz"),
-        ("evaluate DATA/labelsTr DATA --out NEW.csv", "new.csv"),
-        ("report RUN --out NEW.html", "new.html"),
-        ("train DATA --run NEW TINY", "new/settings.yaml"),
-        ("train DATA --run NEW TINY --cache NEW", "new"),
-    ],
-)
+FULL_DISK = [
+    ("dataset simulate DATA --protocol box", "annotations/box/annotations.json"),
+    ("expand DATA --out NEW", "new/labelsTr/ball_[0-9].nii.gz"),
+    ("predict RUN DATA --out NEW --device cpu", "new/ball_0.nii.gz"),
+    ("evaluate DATA/labelsTr DATA --out NEW.csv", "new.csv"),
+    ("report RUN --out NEW.html", "new.html"),
+    ("train DATA --run NEW TINY", "new/settings.yaml"),
+    ("train DATA --run NEW TINY --cache NEW", "new"),
+]
+
+
+@pytest.mark.parametrize(("line", "name"), FULL_DISK, ids=[line for line, _ in FULL_DISK])
 def test_a_full_disk_is_a_sentence(voxseed, dataset, tmp_path, tiny, trained, full_disk, line, name):
     places = {"DATA": str(dataset), "RUN": str(trained), "NEW": str(tmp_path / "new")}
     words = [word for given in line.split() for word in (tiny if given == "TINY" else [given])]

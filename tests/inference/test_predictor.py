@@ -12,7 +12,7 @@ from voxseed.data.volumes import Image
 from voxseed.errors import InputError
 from voxseed.inference import model_files
 from voxseed.inference.model_files import Model, ModelDescription, NetworkDescription, save_model
-from voxseed.inference.predictor import Predictor, spread
+from voxseed.inference.predictor import Predictor, class_confidence, spread
 
 CPU = torch.device("cpu")
 FLIPPED = np.array([[0, 0, -2.0, 30], [0, 1.0, 0, 0], [1.0, 0, 0, 0], [0, 0, 0, 1]])
@@ -78,6 +78,20 @@ def test_probabilities_are_the_softmax() -> None:
     sure = 1 / (1 + np.exp(-2))
     expected = np.where(image > 0, sure, 1 - sure)
     np.testing.assert_allclose(prediction.probabilities, np.stack([1 - expected, expected]), atol=1e-5)
+
+
+def test_confidence_is_the_mean_probability_of_the_voxels_of_a_class():
+    """Voxels of (0.2, 0.8, 0), (0.3, 0.6, 0.1), (0.9, 0.1, 0) and (0.5, 0.5, 0), where the first class wins."""
+    probabilities = np.array([[0.2, 0.3, 0.9, 0.5], [0.8, 0.6, 0.1, 0.5], [0.0, 0.1, 0.0, 0.0]]).reshape(3, 2, 2, 1)
+    first, second = class_confidence(probabilities)
+    assert first == pytest.approx(0.7)
+    assert np.isnan(second)
+
+
+def test_a_prediction_says_how_sure_it_is():
+    image = box_image((20, 18, 16))
+    found = Predictor(model({"primary": Threshold(sharpness=1.0)}), CPU).predict(Image(image[None], np.eye(4)))
+    assert found.confidence == pytest.approx([1 / (1 + np.exp(-2))], abs=1e-5)
 
 
 def test_an_ensemble_averages_probabilities() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,11 +31,14 @@ class Prediction:
 
     Attributes:
         labels: in the dataset's label values.
+        confidence: per foreground class, mean probability of the voxels where it is the most probable, on the working
+            grid; NaN where there is none.
         probabilities: (C, I, J, K) float32, background first; None unless asked for.
         uncertainty: (I, J, K) float32, see `spread`; None unless asked for.
     """
 
     labels: Volume
+    confidence: tuple[float, ...] = ()
     probabilities: FloatArray | None = None
     uncertainty: FloatArray | None = None
 
@@ -124,6 +128,7 @@ class Predictor:
         labels = self.model.labels.from_class_indices(case.native_labels(working))
         return Prediction(
             Volume(labels, image.affine),
+            confidence=class_confidence(working),
             probabilities=case.native_probabilities(working) if probabilities else None,
             uncertainty=case.native_values(maps[-1]) if uncertainty else None,
         )
@@ -203,6 +208,27 @@ def spread(opinions: Tensor) -> Tensor:
     """
     variance = opinions.var(dim=0, correction=0)
     return (variance.sum(dim=1, keepdim=True) / 2).sqrt()
+
+
+def class_confidence(probabilities: FloatArray) -> tuple[float, ...]:
+    """Mean probability of each foreground class over the voxels where it is the most probable.
+
+    Args:
+        probabilities: (C, I, J, K), background first.
+
+    Returns:
+        C - 1 numbers in [1 / C, 1]; NaN where a class is nowhere the most probable.
+    """
+    class_count = len(probabilities)
+    sums, counts = np.zeros(class_count), np.zeros(class_count)
+    for row in range(probabilities.shape[1]):  # row by row, so that it takes no second volume
+        values = probabilities[:, row].reshape(class_count, -1)
+        winners, largest = values.argmax(axis=0), values.max(axis=0)
+        sums += np.bincount(winners, weights=largest, minlength=class_count)
+        counts += np.bincount(winners, minlength=class_count)
+    return tuple(
+        float(total / count) if count else float("nan") for total, count in zip(sums[1:], counts[1:], strict=True)
+    )
 
 
 def model_folder(folder: Path) -> Path:

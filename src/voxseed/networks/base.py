@@ -1,7 +1,7 @@
 """Architectures by name. An architecture is its arguments: plain values that a model file can hold, and can build."""
 
 from abc import ABC, abstractmethod
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field
 from torch import nn
@@ -26,6 +26,10 @@ class Architecture(Settings, ABC):
     @abstractmethod
     def build(self, in_channels: int, class_count: int) -> nn.Module:
         """The network with fresh weights: (B, M, I, J, K) -> logits (B, C, I, J, K)."""
+
+    def monai_config(self, in_channels: int, class_count: int) -> dict[str, Any] | None:
+        """The same network as a component of a MONAI bundle, `_target_` and arguments; None if MONAI has none."""
+        return None
 
 
 class SlicewiseArchitecture(Architecture):

@@ -1,5 +1,6 @@
 """Build a network from its name and plain arguments."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -63,6 +64,13 @@ def slicewise_arguments(
 def required_divisor(architecture: str, **arguments: Any) -> Shape3:
     """What the shape of every input must be a multiple of, per axis."""
     return _settings(architecture, arguments).divisor()
+
+
+def monai_config(
+    architecture: str, in_channels: int, class_count: int, arguments: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """The body of a network as a component of a MONAI bundle; None if MONAI alone has no such network."""
+    return _settings(architecture, dict(arguments)).monai_config(in_channels, class_count)
 
 
 class Network(nn.Module):

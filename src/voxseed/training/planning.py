@@ -23,6 +23,7 @@ from voxseed.training.job import Job
 from voxseed.training.planes import planes_of, require_same_planes
 from voxseed.training.settings import RunSettings
 from voxseed.training.stages import whole_epochs
+from voxseed.training.unused import unused
 from voxseed.types import Shape3, Spacing
 
 PATCH_VOXELS = {"cpu": 96 * 80 * 48, "cuda": 128**3}
@@ -56,6 +57,7 @@ class Plan:
         workers: processes that read patches.
         oracles: what the methods take from dense labels beside their supervision.
         planes: of annotated slices, where a method learns from these.
+        unused: what the dataset holds that is not learned from.
     """
 
     dataset: str
@@ -77,6 +79,7 @@ class Plan:
     cache: Path
     oracles: tuple[str, ...] = ()
     planes: tuple[Plane, ...] = ()
+    unused: tuple[str, ...] = ()
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -109,6 +112,7 @@ class Plan:
             ("recipe", f"{self.recipe}: {stages}"),
             ("cases", f"{self.train_cases} to train on, {self.val_cases} to validate on"),
             ("classes", ", ".join(self.classes)),
+            *([("not used", "; ".join(self.unused))] if self.unused else []),
             ("channels", ", ".join(self.channels)),
             ("spacing", " × ".join(f"{value:.3g}" for value in self.spacing_mm) + " mm"),
             ("patch", " × ".join(str(value) for value in self.patch_shape) + " voxels"),
@@ -172,6 +176,7 @@ def make_plan(job: Job, preprocessing: Preprocessing) -> Plan:
         cache=job.cache.folder,
         oracles=job.oracles,
         planes=planes,
+        unused=unused(job),
     )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import nn
 
 from voxseed.errors import InputError, InterruptedRunError
+from voxseed.inference.class_ranges import ClassRange, class_ranges
 from voxseed.inference.model_files import ModelDescription, NetworkDescription, load_model, save_model
 from voxseed.methods.base import METHODS, Method
 from voxseed.networks.factory import build_network
@@ -111,9 +113,10 @@ def _run_stages(job: Job, plan: Plan, cases: list[TrainingCase]) -> None:
             continue
         path.mkdir(parents=True, exist_ok=True)
         weights = _train_stage(job, plan, index, stage, path, cases, weights)
-        _save(job, plan, stage, weights, path / "model")
+        ranges = _class_ranges(job, plan, cases)
+        _save(job, plan, stage, weights, ranges, path / "model")
         if index == len(plan.stages) - 1:
-            _save(job, plan, stage, weights, job.folder.model_path)
+            _save(job, plan, stage, weights, ranges, job.folder.model_path)
         job.folder.complete_stage(index)
 
 
@@ -199,7 +202,15 @@ def _kept_weights(job: Job, path: Path) -> Weights:
     return best_weights(path) if job.val_cases else stage_weights(path)
 
 
-def _save(job: Job, plan: Plan, stage: PlannedStage, weights: Weights, folder: Path) -> None:
+def _class_ranges(job: Job, plan: Plan, cases: list[TrainingCase]) -> dict[str, ClassRange]:
+    """What prediction compares with, of the classes that are annotated."""
+    targets = ((case.supervision.read("target"), case.absent) for case in cases)
+    return class_ranges(targets, job.dataset.labels.foreground, math.prod(plan.spacing_mm))
+
+
+def _save(
+    job: Job, plan: Plan, stage: PlannedStage, weights: Weights, ranges: dict[str, ClassRange], folder: Path
+) -> None:
     networks = {
         member: NetworkDescription(
             architecture=plan.networks[member]["architecture"],
@@ -214,6 +225,7 @@ def _save(job: Job, plan: Plan, stage: PlannedStage, weights: Weights, folder: P
         preprocessing=plan.preprocessing,
         patch_shape=plan.patch_shape,
         overlap=job.settings.inference.overlap,
+        class_ranges=ranges,
         provenance={"recipe": plan.recipe, "stage": stage.method, "iterations": stage.iterations},
     )
     save_model(folder, weights, description)

@@ -7,7 +7,7 @@ import pytest
 from voxseed.benchmarks.catalogue import chosen_tables, get_table, table_names
 from voxseed.errors import InputError, UnknownNameError
 from voxseed.methods.base import METHODS
-from voxseed.methods.recipes import recipe_names
+from voxseed.methods.recipes import get_recipe, recipe_names
 from voxseed.settings import assignments
 from voxseed.training.settings import load_run_settings
 
@@ -43,6 +43,18 @@ def test_settings_of_known_methods_are_valid(name: str) -> None:
     for row in table.rows.values():
         if row.method is None or row.method in recipe_names():
             load_run_settings(None, None, [*assignments(table.settings), *assignments(row.settings)])
+
+
+@pytest.mark.parametrize("name", table_names())
+def test_a_row_with_an_oracle_says_so(name: str) -> None:
+    table = get_table(name)
+    for row in table.rows.values():
+        if row.method is None:
+            continue
+        settings = load_run_settings(None, None, [*assignments(table.settings), *assignments(row.settings)])
+        methods = [stage.method for stage in get_recipe(row.method).stages]
+        used = [each for method in methods for each in METHODS.get(method).oracle(settings.of_method(method))]
+        assert bool(used) == (row.oracle is not None), row.title
 
 
 @pytest.mark.parametrize("name", PA_SEG)

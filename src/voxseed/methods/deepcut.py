@@ -22,7 +22,7 @@ class MeanFieldSettings(Settings):
     sigma_r_voxels: float = Field(6.0, gt=0, description="Of the distance between two voxels.")
     sigma_x: float = Field(0.3, gt=0, description="Of the intensity difference.")
     views: tuple[View, ...] = Field(("axial", "coronal", "sagittal"), description="Slices in which windows lie.")
-    pair_weight: float = Field(0.1, ge=0, description="Alpha: of a pair of voxels beside one voxel's own probability.")
+    pair_weight: float = Field(1.0, ge=0, description="Alpha: of a pair of voxels beside one voxel's own probability.")
     iterations: int = Field(5, ge=0, description="Of mean-field inference.")
 
 

@@ -3,17 +3,15 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from voxseed.benchmarks.records import RowRecord
 from voxseed.errors import InputError, InterruptedRunError
 from voxseed.training.planning import Plan, duration_text
 from voxseed.workflows.benchmark_plan import Order, PlannedRow
 from voxseed.workflows.benchmark_rows import make_row, why_again
+from voxseed.workflows.shards import claimed
 
 _POLL_SECONDS = 5.0
 
@@ -50,7 +48,8 @@ class Work:
             order, planned = waiting.popleft()
             if self._failed_before(planned):
                 continue
-            with _held(planned) as held:
+            lock = planned.folder.lock
+            with claimed(lock.parent, lock.stem) as held:
                 if not held or not _ready(planned):
                     waiting.append((order, planned))
                     busy += 1
@@ -122,23 +121,6 @@ def needed_rows(planned: PlannedRow) -> list[PlannedRow]:
 
 def _ready(planned: PlannedRow) -> bool:
     return all(needed.folder.complete(needed.key) is not None for needed in needed_rows(planned))
-
-
-@contextmanager
-def _held(planned: PlannedRow) -> Iterator[bool]:
-    """Hold a row against other processes; False if one of them has it."""
-    path = planned.folder.lock
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
 
 
 def _seconds_per_cost(done: Sequence[RowRecord]) -> float | None:

@@ -42,17 +42,17 @@ class Shard:
 
 
 @contextmanager
-def claimed(folder: Path, case: str) -> Iterator[bool]:
-    """Hold a case while it is worked on; False if another job holds it.
+def claimed(folder: Path, name: str) -> Iterator[bool]:
+    """Hold a case, or a row of a table, while it is worked on; False if another job holds it.
 
     The claim is a lock of the operating system, so it ends with the process, however that ends.
 
     Args:
         folder: of the locks, made if missing.
-        case: its name.
+        name: of the case or row.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{case}.lock")
+    lock = FileLock(folder / f"{name}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:

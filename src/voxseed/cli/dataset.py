@@ -42,6 +42,7 @@ def simulate(
         5,
     ),
     inside_points: Annotated[int, typer.Option(min=1, help="Per object.")] = 1,
+    points: Annotated[int, typer.Option(min=1, help="Of scattered-points: per object, at most.")] = 200,
 ) -> None:
     """Simulate what a person would annotate, from dense labels."""
     from voxseed.workflows import simulate as workflow
@@ -54,6 +55,7 @@ def simulate(
         seed=seed,
         margin_voxels=margin_voxels,
         inside_points=inside_points,
+        points=points,
     )
     print_table(summary.header(), summary.rows())
     print_line(f"Annotation set: {summary.path}")

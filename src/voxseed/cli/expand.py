@@ -16,12 +16,17 @@ def expand(
     preset: Preset = None,
     config: Config = None,
     set_: Overrides = None,
+    kind: Annotated[str, typer.Option(help="partial, with an ignore label; or probability, with maps.")] = "partial",
+    sigma_mm: Annotated[
+        float | None, typer.Option(help="Of scattered points; from their spacing if not given.")
+    ] = None,
 ) -> None:
-    """Grow annotations into supervision and write it as an nnU-Net dataset with an ignore label."""
+    """Grow annotations into supervision and write it as an nnU-Net dataset."""
     from voxseed.training.settings import load_run_settings
     from voxseed.workflows import expand as workflow
 
-    settings = load_run_settings(preset, config, set_ or []).expansion
-    summary = workflow.expand(dataset, annotations, settings, out)
+    overrides = [*(set_ or []), *([] if sigma_mm is None else [f"expansion.probability.sigma_mm={sigma_mm}"])]
+    settings = load_run_settings(preset, config, overrides).expansion
+    summary = workflow.expand(dataset, annotations, settings, out, kind=kind)
     print_table(summary.header(), summary.rows())
     print_line(f"Supervision: {out}. Train on it as it is: with nnU-Net, or voxseed train {out}")

@@ -15,10 +15,25 @@ def predict(
     out: Annotated[Path, typer.Option("--out", help="Folder for the label maps.")],
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Write probability maps too.")] = False,
     ensemble: Annotated[bool, typer.Option("--ensemble", help="Mean of all networks of the run.")] = False,
+    samples: Annotated[
+        int, typer.Option("--samples", min=0, help="Mean of so many random passes of a random network.")
+    ] = 0,
+    uncertainty: Annotated[
+        bool, typer.Option("--uncertainty", help="Write where samples, or the networks of the run, disagree.")
+    ] = False,
     device: Device = "auto",
 ) -> None:
     """Predict label maps on the grids of the given images."""
     from voxseed.workflows import predict as workflow
 
-    written = workflow.predict(run, inputs, out, probabilities=probabilities, ensemble=ensemble, device=device)
+    written = workflow.predict(
+        run,
+        inputs,
+        out,
+        probabilities=probabilities,
+        ensemble=ensemble,
+        samples=samples,
+        uncertainty=uncertainty,
+        device=device,
+    )
     print_line(f"{len(written)} prediction{'' if len(written) == 1 else 's'} in {out}.")

@@ -118,10 +118,24 @@ class PreprocessedImage:
         invalid = ~resample_mask(self.valid, self.canonical.shape)
         result = np.empty((len(probabilities), *self.native.shape), dtype=np.float32)
         for index, probability in enumerate(probabilities):
-            resampled = resample(probability, self.canonical.shape)
-            resampled[invalid] = 1.0 if index == 0 else 0.0
-            result[index] = self._native(resampled)
+            result[index] = self._native_values(probability, invalid, 1.0 if index == 0 else 0.0)
         return result
+
+    def native_values(self, values: np.ndarray) -> FloatArray:
+        """Any values on the case's own grid, such as an uncertainty; 0 outside the valid region.
+
+        Args:
+            values: (I, J, K) on the working grid.
+
+        Returns:
+            float32 of the case's own shape and axis order.
+        """
+        return self._native_values(values, ~resample_mask(self.valid, self.canonical.shape), 0.0)
+
+    def _native_values(self, values: np.ndarray, invalid: BoolArray, outside: float) -> FloatArray:
+        resampled = resample(values, self.canonical.shape)
+        resampled[invalid] = outside
+        return self._native(resampled)
 
     def _native(self, array: np.ndarray) -> np.ndarray:
         return like(Volume(array, self.canonical.affine), self.native).array
@@ -233,6 +247,18 @@ class Preprocessing(Settings):
             (I, J, K) uint8, of the same shape as the image's.
         """
         return resample_labels(canonical(labels).array, self.working_shape(labels))
+
+    def apply_to_probabilities(self, maps: Image) -> FloatArray:
+        """Bring probability maps to the working grid by linear interpolation.
+
+        Args:
+            maps: (M, I, J, K) on the case's own grid.
+
+        Returns:
+            (M, I, J, K) float32, of the same shape as the image's.
+        """
+        shape = self.working_shape(maps)
+        return np.stack([resample(each, shape) for each in canonical(maps).array])
 
     def working_shape(self, grid: OnGrid) -> Shape3:
         """Voxels of a case on the working grid, from its own grid alone."""

@@ -1,11 +1,13 @@
 """Prediction of cases with a trained model, on their own grids."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from voxseed.data.preprocessing import PreprocessedImage
 from voxseed.data.volumes import Image, Volume
@@ -13,8 +15,9 @@ from voxseed.devices import Precision, best_precision, resolve_device
 from voxseed.errors import InputError
 from voxseed.inference.model_files import DESCRIPTION_NAME, Model, load_model
 from voxseed.inference.sliding_window import sliding_window
+from voxseed.networks.factory import Network
 from voxseed.networks.layout import placed
-from voxseed.types import FloatArray
+from voxseed.types import BACKGROUND, FloatArray
 
 _BATCH_SIZES = {"cpu": 1, "cuda": 4}
 _DEVICE_MEMORY_SHARE = 0.5
@@ -22,6 +25,9 @@ _DEVICE_MEMORY_SHARE = 0.5
 
 _MOST_FLOAT32_BYTES = 2**31
 """Probabilities of larger volumes are kept in half precision, exact to 0.0005."""
+
+_SEED = 0
+"""Of samples: a prediction can be repeated."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +37,20 @@ class Prediction:
     Attributes:
         labels: in the dataset's label values.
         probabilities: (C, I, J, K) float32, background first; None unless asked for.
+        uncertainty: (I, J, K) float32, see `spread`; None unless asked for.
     """
 
     labels: Volume
     probabilities: FloatArray | None = None
+    uncertainty: FloatArray | None = None
+
+    @property
+    def mean_uncertainty(self) -> float:
+        """Of the voxels that are predicted to be an object; NaN if there are none, or no uncertainty."""
+        is_object = self.labels.array != BACKGROUND
+        if self.uncertainty is None or not is_object.any():
+            return float("nan")
+        return float(self.uncertainty[is_object].mean(dtype=np.float64))
 
 
 class Predictor:
@@ -45,9 +61,10 @@ class Predictor:
         device: where windows are predicted.
         precision: bf16 or fp32 inside the networks; probabilities are averaged in fp32.
         members: names of the networks; the model's default one if not given.
+        samples: passes of each network with random numbers drawn, whose mean is predicted; 0: one pass without any.
 
     Raises:
-        InputError: if the model has no such network.
+        InputError: if the model has no such network, or samples are asked of one that is not random.
     """
 
     def __init__(
@@ -56,6 +73,7 @@ class Predictor:
         device: torch.device,
         precision: Precision = "fp32",
         members: Sequence[str] | None = None,
+        samples: int = 0,
     ) -> None:
         self.model = model
         self.members = tuple(members or [model.description.default_member])
@@ -64,7 +82,10 @@ class Predictor:
             raise InputError(f"The model has no network {unknown[0]!r}. Known: {', '.join(model.networks)}.")
         self._device = device
         self._precision = precision
-        self._networks = [placed(model.networks[name], device).eval() for name in self.members]
+        self._samples = samples
+        self._networks = {name: placed(network, device).eval() for name, network in model.networks.items()}
+        if samples:
+            self._require_random()
 
     @classmethod
     def load(
@@ -74,6 +95,7 @@ class Predictor:
         precision: Precision | None = None,
         members: Sequence[str] | None = None,
         ensemble: bool = False,
+        samples: int = 0,
     ) -> "Predictor":
         """Load the model of a run.
 
@@ -83,10 +105,11 @@ class Predictor:
             precision: what is best on the device, if not given.
             members: networks to take; the default one if not given.
             ensemble: take all networks.
+            samples: random passes of each network; 0: one pass with nothing drawn.
 
         Raises:
-            InputError: if there is no model or it cannot be used, the device cannot be used, or an ensemble is asked
-                of a model with one network.
+            InputError: if there is no model or it cannot be used, the device cannot be used, an ensemble is asked
+                of a model with one network, or samples of a network that is not random.
         """
         model = load_model(model_folder(Path(folder)))
         if ensemble:
@@ -97,45 +120,106 @@ class Predictor:
                     "Predict without --ensemble."
                 )
         resolved = resolve_device(device)
-        return cls(model, resolved, precision or best_precision(resolved), members)
+        return cls(model, resolved, precision or best_precision(resolved), members, samples)
 
-    def predict(self, image: Image, name: str = "image", probabilities: bool = False) -> Prediction:
-        """Segment a case.
+    def predict(
+        self, image: Image, name: str = "image", probabilities: bool = False, uncertainty: bool = False
+    ) -> Prediction:
+        """Segment a case. What is drawn at random is the same for the same case and model.
 
         Args:
             image: all channels of the case.
             name: case or file, for messages.
             probabilities: keep them too; they take 4 bytes per voxel and class.
+            uncertainty: measure how far the samples differ; without samples, all networks of the model, whichever of
+                them give the labels.
 
         Raises:
-            InputError: if the channels are not the model's, or one of them is constant.
+            InputError: if the channels are not the model's, one of them is constant, or an uncertainty is asked of a
+                single opinion.
         """
+        if uncertainty:
+            self.require_uncertainty()
         case = self.model.description.preprocessing.apply(image, name)
-        working = self.working_probabilities(case).numpy()
+        maps = self._working_maps(case, uncertainty).numpy()
+        working = maps[: self.model.labels.class_count]
         labels = self.model.labels.from_class_indices(case.native_labels(working))
-        return Prediction(Volume(labels, image.affine), case.native_probabilities(working) if probabilities else None)
+        return Prediction(
+            Volume(labels, image.affine),
+            case.native_probabilities(working) if probabilities else None,
+            case.native_values(maps[-1]) if uncertainty else None,
+        )
+
+    def require_uncertainty(self) -> None:
+        """Check that there are several opinions, which can differ.
+
+        Raises:
+            InputError: if there is one: a single sample, or no samples of a model with one network.
+        """
+        if self._samples * len(self.members) < 2 and (self._samples or len(self._networks) < 2):
+            first = next(iter(self._networks))
+            raise InputError(
+                f"An uncertainty is how far opinions differ, and there is one, of network {first!r}. "
+                "Predict without --uncertainty, or with --samples 6 if the network is random."
+            )
 
     def working_probabilities(self, case: PreprocessedImage) -> Tensor:
         """Probabilities (C, I, J, K) on the working grid, in CPU memory."""
+        return self._working_maps(case, uncertainty=False)
+
+    def _working_maps(self, case: PreprocessedImage, uncertainty: bool) -> Tensor:
+        """Probabilities on the working grid, in CPU memory, and the uncertainty as one more channel."""
         description = self.model.description
         image, valid = torch.from_numpy(case.array), torch.from_numpy(case.valid)
         if self._fits_device(image):
             image, valid = image.to(self._device), valid.to(self._device)
-        return sliding_window(
-            self._probabilities,
-            image,
-            description.patch_shape,
-            description.overlap,
-            _BATCH_SIZES[self._device.type],
-            valid,
-            self._device,
-            torch.float16 if self._result_bytes(image) > _MOST_FLOAT32_BYTES else torch.float32,
-        ).cpu()
+        with _seeded(self._device):
+            return sliding_window(
+                self._with_uncertainty if uncertainty else self._probabilities,
+                image,
+                description.patch_shape,
+                description.overlap,
+                _BATCH_SIZES[self._device.type],
+                valid,
+                self._device,
+                torch.float16 if self._result_bytes(image) > _MOST_FLOAT32_BYTES else torch.float32,
+            ).cpu()
 
     def _probabilities(self, patches: Tensor) -> Tensor:
+        return self._of_networks(self.members, patches).mean(dim=0)
+
+    def _with_uncertainty(self, patches: Tensor) -> Tensor:
+        """Probabilities of the members, and as one more channel the spread of their samples, or of all networks."""
+        if self._samples:
+            opinions = self._of_networks(self.members, patches)
+            return torch.cat([opinions.mean(dim=0), spread(opinions)], dim=1)
+        everyone = tuple(self._networks)
+        opinions = self._of_networks(everyone, patches)
+        asked = opinions[[everyone.index(name) for name in self.members]]
+        return torch.cat([asked.mean(dim=0), spread(opinions)], dim=1)
+
+    def _of_networks(self, names: Sequence[str], patches: Tensor) -> Tensor:
+        """Probabilities (N, B, C, I, J, K) of N networks, or of every sample of each."""
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._precision == "bf16"):
-            logits = [network(patches) for network in self._networks]
-        return torch.stack([each.float().softmax(dim=1) for each in logits]).mean(dim=0)
+            logits = [each for name in names for each in self._opinions(self._networks[name], patches)]
+        return torch.stack([each.float().softmax(dim=1) for each in logits])
+
+    def _opinions(self, network: nn.Module, patches: Tensor) -> Iterator[Tensor]:
+        """Logits (B, C, I, J, K) of every sample; of one pass with nothing drawn, if no samples are asked for."""
+        if not self._samples:
+            yield network(patches)
+        elif isinstance(network, Network):
+            for _ in range(self._samples):
+                yield network.forward_with_kl(patches)[0]
+
+    def _require_random(self) -> None:
+        for name in self.members:
+            network = self._networks[name]
+            if not (isinstance(network, Network) and network.is_random):
+                raise InputError(
+                    f"Network {name!r} of the model draws no random numbers, so that all samples would be the same. "
+                    "Predict without --samples."
+                )
 
     def _result_bytes(self, image: Tensor) -> int:
         """Of the probabilities of the whole volume in float32."""
@@ -148,6 +232,29 @@ class Predictor:
         free, _ = torch.cuda.mem_get_info(self._device)
         needed = 4 * image[0].numel() * (len(image) + 2) + 2 * self._result_bytes(image)
         return needed < _DEVICE_MEMORY_SHARE * free
+
+
+def spread(opinions: Tensor) -> Tensor:
+    """How far several opinions are from their mean: sqrt(1/2 sum_c mean_n (p_nc - mean_n p_nc)^2).
+
+    With two classes, the standard deviation of the foreground probability.
+
+    Args:
+        opinions: (N, B, C, I, J, K), probabilities of N networks, or of N samples of one.
+
+    Returns:
+        (B, 1, I, J, K); 0 where all agree, 0.5 where two of two are certain of different classes.
+    """
+    variance = opinions.var(dim=0, correction=0)
+    return (variance.sum(dim=1, keepdim=True) / 2).sqrt()
+
+
+@contextmanager
+def _seeded(device: torch.device) -> Iterator[None]:
+    """The same random numbers every time, and for others as if none had been drawn."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(_SEED)
+        yield
 
 
 def model_folder(folder: Path) -> Path:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Final, Self
 
-from torch import nn
+from torch import Tensor, nn
 
 from voxseed.registry import Registry
 from voxseed.settings import Settings
@@ -25,6 +25,14 @@ class Architecture(Settings, ABC):
     @abstractmethod
     def build(self, in_channels: int, class_count: int) -> nn.Module:
         """The network with fresh weights: (B, M, I, J, K) -> logits (B, C, I, J, K)."""
+
+
+class RandomBody(nn.Module, ABC):
+    """What `build` gives where a network can draw random numbers. Plain `forward` draws none."""
+
+    @abstractmethod
+    def forward_with_kl(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (B, C, I, J, K) drawn at random, and the KL divergence of what is drawn from its prior, a scalar."""
 
 
 NETWORKS: Final = Registry[type[Architecture]]("network", "voxseed.networks")

@@ -13,6 +13,8 @@ class SupervisionKind(StrEnum):
     """A target map in which some voxels are unannotated."""
     DENSE = "dense"
     """A target map in which every voxel is annotated."""
+    PROBABILITY = "probability"
+    """A foreground probability of every class at every voxel, and the target that follows from it."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Supervision:
         affine: (4, 4), RAS+ mm.
         objects: the annotated objects.
         absent: class indices that the annotation says do not occur in the case.
+        probabilities: (C - 1, I, J, K) float32, foreground probability of each class; None but for that kind.
     """
 
     kind: SupervisionKind
@@ -45,3 +48,4 @@ class Supervision:
     affine: FloatArray
     objects: tuple[GrownObject, ...] = ()
     absent: frozenset[int] = frozenset()
+    probabilities: FloatArray | None = None

@@ -19,6 +19,7 @@ class ClassQuality:
         recall: share of the voxels of the class that are labelled as it; NaN if there is none.
         labelled_voxels: labelled as the class.
         true_voxels: of the class in the dense label.
+        dice: of what is labelled as the class; unlabelled voxels count as not of it. NaN if there is neither.
     """
 
     class_index: int
@@ -26,6 +27,7 @@ class ClassQuality:
     recall: float
     labelled_voxels: int
     true_voxels: int
+    dice: float
 
 
 def precision_and_recall(supervision: Supervision, dense: LabelArray, class_count: int) -> tuple[ClassQuality, ...]:
@@ -48,7 +50,8 @@ def precision_and_recall(supervision: Supervision, dense: LabelArray, class_coun
         labelled, true = (target == index) & known, dense == index
         right = int((labelled & true).sum())
         counts = int(labelled.sum()), int(true.sum())
-        rows.append(ClassQuality(index, _share(right, counts[0]), _share(right, counts[1]), *counts))
+        dice = _share(2 * right, sum(counts))
+        rows.append(ClassQuality(index, _share(right, counts[0]), _share(right, counts[1]), *counts, dice))
     return tuple(rows)
 
 

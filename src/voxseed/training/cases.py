@@ -15,12 +15,13 @@ from voxseed.data.cache import CachedCase, CaseContent, PatchCache
 from voxseed.data.datasets import Dataset
 from voxseed.data.preprocessing import Preprocessing
 from voxseed.data.valid_region import valid_region
-from voxseed.data.volumes import Volume
+from voxseed.data.volumes import Image, Volume
 from voxseed.errors import InputError
 from voxseed.supervision.build import build_supervision, dense_supervision
 from voxseed.supervision.expansion import ExpansionSettings
 from voxseed.supervision.kinds import Supervision, SupervisionKind
 from voxseed.supervision.noise import median_step
+from voxseed.supervision.probabilities import hard_target
 from voxseed.types import BACKGROUND, IGNORE, Shape3
 
 _SEEDS_PER_CLASS = 1000
@@ -51,8 +52,11 @@ class TrainingCase:
         return self.image.shape
 
     def read(self, name: str, start: Shape3, shape: Shape3, fill: int) -> np.ndarray:
-        """A patch of "image" (M, I, J, K), "valid" or "target" (I, J, K); voxels outside the case are `fill`."""
-        source = self.supervision if name == "target" else self.image
+        """A patch of "image" (M, I, J, K), "probabilities" (C - 1, I, J, K), "valid" or "target" (I, J, K).
+
+        Voxels outside the case are `fill`. Probabilities are there if the supervision is of their kind.
+        """
+        source = self.supervision if name in ("target", "probabilities") else self.image
         return source.read_patch(name, start, shape, fill)
 
 
@@ -60,7 +64,7 @@ class CaseSource:
     """Brings cases of a dataset into the cache.
 
     Args:
-        kind: of supervision; dense takes the dataset's labels, partial the annotations.
+        kind: of supervision; dense takes the dataset's labels, others the annotations.
         annotations: not needed for dense supervision.
     """
 
@@ -101,9 +105,9 @@ class CaseSource:
     def _supervision(self, case: str) -> Supervision:
         if self._kind is SupervisionKind.DENSE:
             return dense_supervision(self._label(case), self._dataset.labels)
-        image = self._dataset.read_image(case)
+        image, labels = self._dataset.read_image(case), self._dataset.labels
         return build_supervision(
-            self._annotation(case), image, self._dataset.labels, self._expansion, valid_region(image.array), case
+            self._annotation(case), image, labels, self._expansion, valid_region(image.array), case, self._kind
         )
 
     def _label(self, case: str) -> Volume:
@@ -138,7 +142,8 @@ class CaseSource:
 
     def _supervision_content(self, case: str, image: CachedCase) -> CaseContent:
         supervision = self._supervision(case)
-        target = self._preprocessing.apply_to_labels(Volume(supervision.target, supervision.affine))
+        arrays = self._arrays(supervision)
+        target = arrays["target"]
         foreground = (target != BACKGROUND) & (target != IGNORE)
         noise = median_step(image.read("image"), foreground)
         meta = {
@@ -147,7 +152,15 @@ class CaseSource:
             "noise": None if np.isnan(noise) else noise,
             "has_background": bool((target == BACKGROUND).any()),
         }
-        return {"target": target}, meta
+        return arrays, meta
+
+    def _arrays(self, supervision: Supervision) -> dict[str, np.ndarray]:
+        """The target on the working grid, and the probabilities that it follows from, if there are any."""
+        if supervision.probabilities is None:
+            return {"target": self._preprocessing.apply_to_labels(Volume(supervision.target, supervision.affine))}
+        maps = self._preprocessing.apply_to_probabilities(Image(supervision.probabilities, supervision.affine))
+        # Half precision, exact to 0.0005, is half as large in the cache.
+        return {"target": hard_target(maps), "probabilities": maps.astype(np.float16)}
 
 
 def annotation_digest(annotation: CaseAnnotation) -> str:

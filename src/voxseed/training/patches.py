@@ -3,7 +3,7 @@
 That is what makes a resumed run equal to an uninterrupted one, whatever the number of workers and devices.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -28,6 +28,7 @@ class PatchSettings:
         foreground_share: share of patches that hold a foreground seed.
         class_count: C, background included.
         seed: (run's seed, stage index).
+        probabilities: whether the cases have probability maps, which are then part of a patch.
     """
 
     shape: Shape3
@@ -36,6 +37,7 @@ class PatchSettings:
     spacing_mm: Spacing
     augmentation: AugmentationSettings
     seed: tuple[int, int]
+    probabilities: bool = False
 
 
 class PatchDataset(Dataset[dict[str, Tensor]]):
@@ -46,7 +48,7 @@ class PatchDataset(Dataset[dict[str, Tensor]]):
         self._settings = settings
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """Image (M, I, J, K), target and valid (1, I, J, K), absent (C,), noise ()."""
+        """Image (M, I, J, K), target and valid (1, I, J, K), absent (C,), noise (), probabilities (C - 1, I, J, K)."""
         settings = self._settings
         rng = np.random.default_rng([*settings.seed, index])
         case = self._cases[self._case_number(index)]
@@ -57,9 +59,16 @@ class PatchDataset(Dataset[dict[str, Tensor]]):
             resized(case.read(name, start, shape, fill)[None], settings.shape, "nearest-exact")
             for name, fill in (("target", IGNORE), ("valid", 0))
         )
-        image, target, valid = augmented(image, target, valid, settings.augmentation, rng)
+        flipped_axes = drawn_flips(settings.augmentation, rng)
+        image, target, valid = augmented(image, target, valid, flipped_axes, settings.augmentation, rng)
         absent = np.isin(np.arange(settings.class_count), sorted(case.absent))
+        maps = {}
+        if settings.probabilities:
+            probabilities = case.read("probabilities", start, shape, fill=0).astype(np.float32)
+            probabilities = flipped(resized(probabilities, settings.shape, "trilinear"), flipped_axes)
+            maps["probabilities"] = torch.from_numpy(probabilities)
         return {
+            **maps,
             "image": torch.from_numpy(image),
             "target": torch.from_numpy(target.astype(np.int64)),
             "valid": torch.from_numpy(valid.astype(bool)),
@@ -147,16 +156,26 @@ def resized(array: np.ndarray, shape: Shape3, mode: Literal["trilinear", "neares
     return F.interpolate(torch.from_numpy(array)[None], size=shape, mode=mode)[0].numpy()
 
 
+def drawn_flips(settings: AugmentationSettings, rng: np.random.Generator) -> tuple[int, ...]:
+    """Array axes that are flipped."""
+    return tuple(axis for axis in settings.flip_axes if rng.random() < 0.5)
+
+
+def flipped(array: np.ndarray, flipped_axes: Sequence[int]) -> np.ndarray:
+    """Channels (M, I, J, K), flipped along axes of I, J, K."""
+    return np.ascontiguousarray(np.flip(array, tuple(axis + 1 for axis in flipped_axes)))
+
+
 def augmented(
     image: np.ndarray,
     target: np.ndarray,
     valid: np.ndarray,
+    flipped_axes: Sequence[int],
     settings: AugmentationSettings,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Flips, and a change of contrast and brightness of every channel inside the valid region."""
-    axes = [axis + 1 for axis in settings.flip_axes if rng.random() < 0.5]
-    image, target, valid = (np.ascontiguousarray(np.flip(array, tuple(axes))) for array in (image, target, valid))
+    image, target, valid = (flipped(array, flipped_axes) for array in (image, target, valid))
     channels = (image.shape[0], 1, 1, 1)
     scale = 1 + rng.uniform(-settings.intensity_scale, settings.intensity_scale, channels)
     shift = rng.uniform(-settings.intensity_shift, settings.intensity_shift, channels)

@@ -133,6 +133,7 @@ def _train_stage(
         spacing_mm=plan.spacing_mm,
         augmentation=settings.augmentation,
         seed=seed,
+        probabilities=job.kind is SupervisionKind.PROBABILITY,
     )
     stage_job = StageJob(
         path=path,

@@ -22,21 +22,24 @@ def annotated_cases(data: Dataset, annotation_set: AnnotationSet) -> tuple[str, 
     return tuple(case for case in annotation_set.cases if case in data.cases)
 
 
-def require_every_class(data: Dataset, annotation_set: AnnotationSet | None, cases: Sequence[str]) -> None:
+def require_every_class(
+    data: Dataset, annotation_set: AnnotationSet | None, cases: Sequence[str], boxes_teach: bool = False
+) -> None:
     """Check that each class can be learned from some case; reads no more cases than it takes to see that.
 
-    A box says where an object is not, so boxes alone teach no class.
+    A box says where an object is not, so boxes alone teach no class, unless they become probability maps.
 
     Args:
         annotation_set: to learn from; None for dense labels.
         cases: to train on.
+        boxes_teach: whether a box is enough.
 
     Raises:
         InputError: if a class has no point and no voxel in any of them.
     """
     missing = set(data.labels.foreground)
     for case in cases:
-        missing -= _labelled(data, case) if annotation_set is None else _marked(annotation_set, case)
+        missing -= _labelled(data, case) if annotation_set is None else _marked(annotation_set, case, boxes_teach)
         if not missing:
             return
     name = next(name for name in data.labels.foreground if name in missing)
@@ -57,8 +60,10 @@ def _labelled(data: Dataset, case: str) -> set[str]:
     return set() if label is None else data.labels.classes_in(label.array)
 
 
-def _marked(annotation_set: AnnotationSet, case: str) -> set[str]:
-    """Classes of which an annotation marks a voxel."""
+def _marked(annotation_set: AnnotationSet, case: str, boxes_teach: bool) -> set[str]:
+    """Classes of which an annotation marks a voxel, or has a box where that is enough."""
     annotation = annotation_set.read(case)
+    if boxes_teach:
+        return annotation_set.annotated_classes(annotation)
     painted = set() if annotation.painted is None else annotation_set.labels.classes_in(annotation.painted.array)
     return painted | {points.class_name for points in annotation.points}

@@ -23,12 +23,15 @@ from voxseed.files import write_json, write_text
 from voxseed.parallel import map_in_threads
 from voxseed.supervision.build import build_supervision
 from voxseed.supervision.expansion import ExpansionSettings
+from voxseed.supervision.kinds import SupervisionKind
 from voxseed.supervision.quality import ClassQuality, annotated_share, precision_and_recall
+from voxseed.types import FloatArray
 from voxseed.workflows.annotated_cases import annotated_cases, require_every_class
 from voxseed.workflows.new_folder import new_folder
 
 CSV_NAME = "expansion.csv"
-_COLUMNS = ("case", "class", "precision", "recall", "labelled_voxels", "true_voxels", "annotated_share")
+_COLUMNS = ("case", "class", "precision", "recall", "labelled_voxels", "true_voxels", "annotated_share", "dice")
+PROBABILITIES_FOLDER = "probabilities"
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,9 @@ class ExpansionSummary:
 
     def header(self) -> tuple[str, ...]:
         """Names of the columns of `rows`."""
-        return ("class", "precision", "cases", "recall", "cases")
+        return ("class", "precision", "cases", "recall", "cases", "Dice", "cases")
 
-    def rows(self) -> list[tuple[str, str, int, str, int]]:
+    def rows(self) -> list[tuple[str, str, int, str, int, str, int]]:
         """Means over the cases with a dense label, one row per class, and over how many cases each was taken."""
         return [self._row(index, name) for index, name in enumerate(self.class_names)]
 
@@ -73,11 +76,12 @@ class ExpansionSummary:
         """Share of the voxels that are labelled, mean over cases."""
         return float(np.mean([case.annotated_share for case in self.cases]))
 
-    def _row(self, index: int, name: str) -> tuple[str, str, int, str, int]:
+    def _row(self, index: int, name: str) -> tuple[str, str, int, str, int, str, int]:
         qualities = [case.qualities[index] for case in self.cases if case.qualities]
         precisions = [quality.precision for quality in qualities if quality.labelled_voxels]
         recalls = [quality.recall for quality in qualities if quality.true_voxels]
-        return (name, _mean(precisions), len(precisions), _mean(recalls), len(recalls))
+        dices = [quality.dice for quality in qualities if quality.labelled_voxels + quality.true_voxels]
+        return (name, _mean(precisions), len(precisions), _mean(recalls), len(recalls), _mean(dices), len(dices))
 
 
 def expand(
@@ -85,32 +89,38 @@ def expand(
     annotations: str | Path | None,
     settings: ExpansionSettings,
     out: str | Path,
+    *,
+    kind: str = SupervisionKind.PARTIAL,
 ) -> ExpansionSummary:
     """Grow annotations and write the result as a dataset that nnU-Net and Voxseed train on as it is.
 
     Cases of the split's test part go to imagesTs, without labels, as do those that were there; so nobody trains on
     them by accident. Images are hard links where the file system allows it. expansion.csv lies in the new dataset.
 
+    Of the kind "probability" the labels are the most probable classes, and probabilities/CASE.nii.gz holds the maps
+    that they follow from: 4D, background first.
+
     Args:
         dataset: folder in the nnU-Net raw layout.
         annotations: name or path of an annotation set; not needed where there is only one.
         settings: how points are grown.
         out: the new folder; must not exist, or be empty.
+        kind: of supervision, "partial" or "probability".
 
     Raises:
-        InputError: if an annotation or image cannot be used, no case to train on or a class is not annotated, or
-            `out` cannot be written to. Nothing is left half-written.
+        InputError: if the kind is another, an annotation or image cannot be used, no case to train on or a class is
+            not annotated, or `out` cannot be written to. Nothing is left half-written.
     """
-    data, out = Dataset.open(dataset), Path(out)
+    data, out, wanted = Dataset.open(dataset), Path(out), _kind(kind)
     annotation_set = data.annotations(annotations)
     splits = data.splits()
     test = (*splits.test_cases(data.cases), *data.test_cases)
     cases = tuple(case for case in annotated_cases(data, annotation_set) if case not in test)
     if not cases:
         raise InputError(f"{annotation_set.path}: no case of {data.root} to train on is annotated. Annotate some.")
-    require_every_class(data, annotation_set, cases)
+    require_every_class(data, annotation_set, cases, boxes_teach=wanted is SupervisionKind.PROBABILITY)
     with new_folder(out, out.parent, "Choose another place with --out.") as folder:
-        work = _Expansion(data, annotation_set, settings, folder)
+        work = _Expansion(data, annotation_set, settings, folder, wanted)
         expansions = tuple(map_in_threads(work.write_case, cases, "Expanding"))
         for case in test:
             _link_images(data, case, folder / "imagesTs")
@@ -126,14 +136,17 @@ class _Expansion:
     annotation_set: AnnotationSet
     settings: ExpansionSettings
     folder: Path
+    kind: SupervisionKind
 
     def write_case(self, case: str) -> CaseExpansion:
         """Write images and supervision of one case; measure the latter if there is a dense label."""
         labels = self.data.labels
         image = self.data.read_image(case)
         supervision = build_supervision(
-            self.annotation_set.read(case), image, labels, self.settings, valid_region(image.array), case
+            self.annotation_set.read(case), image, labels, self.settings, valid_region(image.array), case, self.kind
         )
+        if supervision.probabilities is not None:
+            self._write_probabilities(case, supervision.probabilities, supervision.affine)
         target = Volume(labels.with_ignore().from_class_indices(supervision.target), supervision.affine)
         write_volume(self.folder / "labelsTr" / f"{case}{self.data.file_ending}", target)
         _link_images(self.data, case, self.folder / "imagesTr")
@@ -144,6 +157,19 @@ class _Expansion:
             else precision_and_recall(supervision, labels.to_class_indices(label.array), labels.class_count)
         )
         return CaseExpansion(case, annotated_share(supervision), qualities)
+
+    def _write_probabilities(self, case: str, maps: FloatArray, affine: FloatArray) -> None:
+        """As a prediction's: classes are the fourth axis, background first."""
+        background = 1 - maps.max(axis=0, keepdims=True)
+        classes_last = np.moveaxis(np.concatenate([background, maps]), 0, -1)
+        write_volume(self.folder / PROBABILITIES_FOLDER / f"{case}.nii.gz", Volume(classes_last, affine))
+
+
+def _kind(name: str) -> SupervisionKind:
+    kinds = (SupervisionKind.PARTIAL, SupervisionKind.PROBABILITY)
+    if name not in kinds:
+        raise InputError(f"--kind {name}: annotations become one of {', '.join(kinds)}.")
+    return SupervisionKind(name)
 
 
 def _link_images(data: Dataset, case: str, folder: Path) -> None:
@@ -181,11 +207,12 @@ def _csv(class_names: Sequence[str], expansions: Sequence[CaseExpansion]) -> str
     for expansion in expansions:
         share = f"{expansion.annotated_share:.6g}"
         if not expansion.qualities:
-            writer.writerow((expansion.case, "", "", "", "", "", share))
+            writer.writerow((expansion.case, "", "", "", "", "", share, ""))
         for quality in expansion.qualities:
             numbers = ("" if np.isnan(value) else f"{value:.6g}" for value in (quality.precision, quality.recall))
             counts = (quality.labelled_voxels, quality.true_voxels)
-            writer.writerow((expansion.case, class_names[quality.class_index], *numbers, *counts, share))
+            dice = "" if np.isnan(quality.dice) else f"{quality.dice:.6g}"
+            writer.writerow((expansion.case, class_names[quality.class_index], *numbers, *counts, share, dice))
     return text.getvalue()
 
 

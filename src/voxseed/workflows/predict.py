@@ -1,6 +1,7 @@
 """Predict cases with the model of a run."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,15 @@ from voxseed.data.dataset_json import FILE_NAME
 from voxseed.data.images import read_image
 from voxseed.data.volumes import Volume, write_volume
 from voxseed.errors import InputError
+from voxseed.files import write_text
 from voxseed.inference.predictor import Predictor
 from voxseed.progress import track
 from voxseed.workflows.prediction_inputs import PredictionInput, find_inputs
 
 _DATASET_FOLDERS = ("imagesTr", "imagesTs", "labelsTr", "labelsTs")
 PROBABILITIES_FOLDER = "probabilities"
+UNCERTAINTY_FOLDER = "uncertainty"
+UNCERTAINTY_TABLE = "uncertainty.csv"
 
 
 def predict(
@@ -24,9 +28,11 @@ def predict(
     *,
     probabilities: bool = False,
     ensemble: bool = False,
+    samples: int = 0,
+    uncertainty: bool = False,
     device: str = "auto",
 ) -> list[Path]:
-    """Write a label map per case, and on request a 4D map of probabilities; what is there already is replaced.
+    """Write a label map per case, on request maps of probabilities and uncertainty; what is there already is replaced.
 
     A case that cannot be predicted does not keep the others from it.
 
@@ -37,6 +43,9 @@ def predict(
             background first.
         probabilities: write them too.
         ensemble: average all networks of the model.
+        samples: average so many random passes of a network that is random; 0 draws nothing.
+        uncertainty: write how far samples differ, or without samples all networks of the model, to
+            OUT/uncertainty/CASE_uncertainty.nii.gz, and its mean over predicted objects to OUT/uncertainty.csv.
         device: auto, cpu or cuda.
 
     Returns:
@@ -47,14 +56,16 @@ def predict(
             not be predicted, and then it names them.
     """
     out = Path(out)
-    predictor = Predictor.load(Path(run), device=device, ensemble=ensemble)
+    predictor = Predictor.load(Path(run), device=device, ensemble=ensemble, samples=samples)
+    if uncertainty:
+        predictor.require_uncertainty()
     description, classes = predictor.model.description, predictor.model.labels.foreground
     cases = find_inputs([Path(each) for each in inputs], description.preprocessing.channel_names, classes)
     _require_no_overwriting(cases, out)
-    written, problems = [], []
+    written, problems, means = [], [], {}
     for case in track(cases, "Predicting"):
         try:
-            prediction = predictor.predict(read_image(case.paths), str(case.paths[0]), probabilities)
+            prediction = predictor.predict(read_image(case.paths), str(case.paths[0]), probabilities, uncertainty)
         except InputError as error:
             problems.append(str(error))
             continue
@@ -65,9 +76,21 @@ def predict(
             classes_last = np.moveaxis(prediction.probabilities, 0, -1)
             path = out / PROBABILITIES_FOLDER / f"{case.case}.nii.gz"
             write_volume(path, Volume(classes_last, prediction.labels.affine))
+        if prediction.uncertainty is not None:
+            path = out / UNCERTAINTY_FOLDER / f"{case.case}_uncertainty.nii.gz"
+            write_volume(path, Volume(prediction.uncertainty, prediction.labels.affine))
+            means[case.case] = prediction.mean_uncertainty
+    if means:
+        write_text(out / UNCERTAINTY_TABLE, _uncertainty_csv(means))
     if problems:
         raise InputError(_failures(problems, len(cases), out))
     return written
+
+
+def _uncertainty_csv(means: Mapping[str, float]) -> str:
+    """A line per case; empty where nothing is predicted."""
+    lines = [f"{case},{'' if math.isnan(value) else f'{value:.6g}'}" for case, value in sorted(means.items())]
+    return "\n".join(["case,uncertainty", *lines, ""])
 
 
 def _failures(problems: Sequence[str], case_count: int, out: Path) -> str:

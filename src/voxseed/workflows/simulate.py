@@ -63,6 +63,7 @@ def simulate(
     seed: int = 0,
     margin_voxels: tuple[int, int] = (1, 5),
     inside_points: int = 1,
+    points: int = 200,
 ) -> SimulationSummary:
     """Write an annotation set of every case in imagesTr that has a dense label.
 
@@ -74,15 +75,15 @@ def simulate(
         seed: a case's annotation depends on this and its name alone.
         margin_voxels: least and greatest distance of outside points and box faces from the object.
         inside_points: per object.
+        points: per object at most, where they are scattered.
 
     Raises:
         InputError: if the protocol is unknown, a setting is wrong, no case has a label, a label cannot be read, the
             set is there already, or its place cannot be written to. Nothing is left half-written.
     """
     simulate_case = PROTOCOLS.get(protocol)
-    settings = validate(
-        SimulationSettings, {"margin_voxels": margin_voxels, "inside_points": inside_points}, "simulation"
-    )
+    values = {"margin_voxels": margin_voxels, "inside_points": inside_points, "scattered_points": points}
+    settings = validate(SimulationSettings, values, "simulation")
     data = Dataset.open(dataset)
     cases = tuple(case for case in data.cases if data.has_label(case))
     if not cases:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from voxseed.data.annotation_sets import AnnotationSet
+from voxseed.data.annotations import SCATTERED_POINTS
 from voxseed.data.cache import CACHE_VARIABLE, PatchCache
 from voxseed.data.datasets import Dataset
 from voxseed.devices import best_precision, resolve_device
@@ -68,7 +69,9 @@ def train(
     recipe = get_recipe(_recipe_of(data, annotation_set) if wanted == "auto" else wanted)
     settings = settings.model_copy(update={"recipe": settings.recipe.model_copy(update={"name": recipe.name})})
     train_cases = _train_cases(data, annotation_set, recipe, fold)
-    require_every_class(data, annotation_set, train_cases)
+    require_every_class(
+        data, annotation_set, train_cases, boxes_teach=_supervision_kind(recipe) is SupervisionKind.PROBABILITY
+    )
     folder = RunFolder(Path(run) if run else Path("runs") / f"{data.root.resolve().name}-{recipe.name}")
     torch_device = resolve_device(device)
     precision = settings.training.precision
@@ -112,7 +115,7 @@ def _annotation_set(data: Dataset, wanted: str | Path | None, method: str) -> An
 def _recipe_of(data: Dataset, annotation_set: AnnotationSet | None) -> str:
     """What the annotations suggest."""
     if annotation_set is not None:
-        return "partial" if annotation_set.protocol == "dense" else "pa-seg"
+        return {"dense": "partial", SCATTERED_POINTS: "pw4medseg"}.get(annotation_set.protocol, "pa-seg")
     if any(data.has_label(case) for case in data.cases):
         return "full"
     raise InputError(

@@ -97,12 +97,8 @@ def reliability_sums(probability: NDArray[np.floating], truth: NDArray[np.bool_]
     """
     values = probability.ravel().astype(np.float64)
     bins = np.minimum((values * BINS).astype(int), BINS - 1)
-    return np.stack(
-        [
-            np.bincount(bins, weights=weights, minlength=BINS)
-            for weights in (np.ones_like(values), values, truth.ravel())
-        ]
-    )
+    summed = (np.ones_like(values), values, truth.ravel())
+    return np.stack([np.bincount(bins, weights=weights, minlength=BINS) for weights in summed])
 
 
 def write_calibration(path: Path, calibrations: Sequence[Calibration]) -> None:
@@ -166,8 +162,8 @@ def _case_sums(pair: CasePair, pairing: Pairing, folder: Path) -> NDArray[np.flo
     different = np.mean(probabilities.argmax(axis=-1) != prediction.array[region])
     if different > _MOST_DIFFERENT:
         raise InputError(
-            f"{path}: not the probabilities of {pair.prediction}, {different:.0%} of the voxels around the objects have "
-            "another most probable class. Predict again with --probabilities, or remove the folder."
+            f"{path}: not the probabilities of {pair.prediction}, {different:.0%} of the voxels around the objects "
+            "have another most probable class. Predict again with --probabilities, or remove the folder."
         )
     truth = label.array[region]
     return np.stack(

@@ -36,6 +36,12 @@ def test_every_method_has_a_section():
         ("released", "stage_one.crf.pair_weight", 1.0),
         ("released", "stage_one.partial.reduction", "sum"),
         ("released", "expansion.gradient_weight", 0.5),
+        ("paper-pw4medseg", "expansion.probability.sigma_mm", 10.0),
+        ("paper-pw4medseg", "expansion.probability.normalised_per", "volume"),
+        ("paper-pw4medseg", "optimiser.learning_rate", 1e-4),
+        ("paper-pw4medseg", "training.patch_shape", (96, 96, 96)),
+        ("paper-pw4medseg", "pw4medseg.kl_weight", 0.3),
+        ("released-pw4medseg", "pw4medseg.loss", "focal"),
     ],
 )
 def test_presets_hold_the_published_values(preset, key, value):

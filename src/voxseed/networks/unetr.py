@@ -38,7 +38,7 @@ class UNETRArguments(Architecture):
 
     @classmethod
     def planned(cls, spacing_mm: Spacing, patch_shape: Shape3, width: int) -> Self:
-        shape = tuple(max(CUBE, -(-size // CUBE) * CUBE) for size in patch_shape)
+        shape = tuple(max(2, -(-size // CUBE)) * CUBE for size in patch_shape)
         return cls(
             width=width,
             hidden_width=_HIDDEN_PER_WIDTH * width,

@@ -1,5 +1,7 @@
 """Points scattered inside objects: how they are chosen, written and read."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -83,10 +85,9 @@ def test_what_is_written_is_read_again(annotation_set):
 def test_a_point_beside_the_image_is_refused(annotation_set):
     annotation_set.write("case_1", simulate(5).annotation)
     path = annotation_set.path / "case_1" / "a.mrk.json"
-    path.write_text(path.read_text().replace('"position": [', '"position": [1000, ', 1).replace(", 0, ", ", ", 0))
-    broken = path.read_text().split('"position": [1000, ', 1)
-    rest = broken[1].split(",", 1)[1]
-    path.write_text(broken[0] + '"position": [1000, ' + rest)
+    content = json.loads(path.read_text())
+    content["markups"][0]["controlPoints"][2]["position"] = [1000.0, 0.0, 0.0]
+    path.write_text(json.dumps(content))
     with pytest.raises(InputError, match="lies outside the image of shape"):
         annotation_set.read("case_1")
 

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from monai.networks.blocks.selfattention import SABlock
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from voxseed.networks.random_attention import RandomAttention, gaussian_kl
 
@@ -95,7 +96,7 @@ def test_blocks_of_queries_change_nothing_but_which_numbers_are_drawn(kind):
 def test_nothing_larger_than_a_block_of_queries_by_keys_is_made(monkeypatch):
     sizes = []
 
-    class Watch(torch.utils._python_dispatch.TorchDispatchMode):
+    class Watch(TorchDispatchMode):
         def __torch_dispatch__(self, function, types, args=(), kwargs=None):
             result = function(*args, **(kwargs or {}))
             sizes.extend(each.numel() for each in torch.utils._pytree.tree_leaves(result) if torch.is_tensor(each))

@@ -22,7 +22,7 @@ from voxseed.workflows.simulate import simulate
 from voxseed.workflows.train import train
 
 TINY = (
-    "networks.primary.width=1",
+    "networks.primary.width=2",
     "networks.primary.arguments={hidden_width: 24, heads: 3, layers: 4}",
     "training.iterations=4",
     "training.epoch_length=2",

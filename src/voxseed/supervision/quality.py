@@ -19,7 +19,6 @@ class ClassQuality:
         recall: share of the voxels of the class that are labelled as it; NaN if there is none.
         labelled_voxels: labelled as the class.
         true_voxels: of the class in the dense label.
-        dice: of what is labelled as the class; unlabelled voxels count as not of it. NaN if there is neither.
     """
 
     class_index: int
@@ -27,7 +26,12 @@ class ClassQuality:
     recall: float
     labelled_voxels: int
     true_voxels: int
-    dice: float
+
+    @property
+    def dice(self) -> float:
+        """Of what is labelled as the class; unlabelled voxels count as not of it. NaN if there is neither."""
+        right = self.precision * self.labelled_voxels if self.labelled_voxels else 0.0
+        return _share(2 * right, self.labelled_voxels + self.true_voxels)
 
 
 def precision_and_recall(supervision: Supervision, dense: LabelArray, class_count: int) -> tuple[ClassQuality, ...]:
@@ -50,8 +54,7 @@ def precision_and_recall(supervision: Supervision, dense: LabelArray, class_coun
         labelled, true = (target == index) & known, dense == index
         right = int((labelled & true).sum())
         counts = int(labelled.sum()), int(true.sum())
-        dice = _share(2 * right, sum(counts))
-        rows.append(ClassQuality(index, _share(right, counts[0]), _share(right, counts[1]), *counts, dice))
+        rows.append(ClassQuality(index, _share(right, counts[0]), _share(right, counts[1]), *counts))
     return tuple(rows)
 
 
@@ -60,5 +63,5 @@ def annotated_share(supervision: Supervision) -> float:
     return float(np.mean(supervision.target != IGNORE))
 
 
-def _share(part: int, whole: int) -> float:
+def _share(part: float, whole: int) -> float:
     return part / whole if whole else float("nan")

@@ -54,11 +54,11 @@ def test_what_is_normalised_decides_what_a_sparser_object_gets(per, second):
 @pytest.mark.parametrize(
     ("voxels", "expected"),
     [
-        ([[0, 0, 0], [3, 0, 0], [6, 0, 0]], 0.5 * 3),  # each 3 mm from its neighbour
+        ([[0, 0, 0], [6, 0, 0], [12, 0, 0]], 0.5 * 6),  # each 6 mm from its neighbour
         ([[0, 0, 0], [0, 0, 3], [0, 8, 0]], 0.5 * 6),  # 6, 6 and 8 mm: the median
-        ([[0, 0, 0], [1, 0, 0]], 1.0),  # half the largest spacing at least
-        ([[4, 4, 4]], 1.0),
-        ([[4, 4, 4], [4, 4, 4]], 1.0),  # one place
+        ([[0, 0, 0], [3, 0, 0]], 2.0),  # two voxels of the finest axis at least
+        ([[4, 4, 4]], 2.0),
+        ([[4, 4, 4], [4, 4, 4]], 2.0),  # one place
     ],
 )
 def test_sigma_from_the_points_own_spacing(voxels, expected):

@@ -120,7 +120,7 @@ def test_what_is_painted_counts_above_points():
     )
     found = build(annotation).probabilities
     assert (found[0, 7, 6, 6], found[1, 7, 6, 6]) == (0, 1)
-    assert found[0, 9, 6, 6] > 0.9
+    assert found[0, 9, 6, 6] > 0.8
     assert not found[1, 8].any()  # a single slice is not interpolated
 
 

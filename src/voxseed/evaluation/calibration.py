@@ -186,7 +186,7 @@ def _map_path(folder: Path, pair: CasePair) -> Path:
 
 def _read_map(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
     try:
-        array = np.asarray(nib.load(path).dataobj, dtype=np.float32)  # type: ignore[attr-defined]
+        array = np.asarray(nib.load(path).dataobj, dtype=np.float32)
     except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read ({error}). Predict again with --probabilities.") from None
     if array.shape != shape:

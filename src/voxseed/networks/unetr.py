@@ -44,7 +44,7 @@ class UNETRArguments(Architecture):
             hidden_width=_HIDDEN_PER_WIDTH * width,
             layers=_LAYERS,
             heads=_LAYERS,
-            patch_shape=shape,  # type: ignore[arg-type]
+            patch_shape=shape,
         )
 
     def divisor(self) -> Shape3:

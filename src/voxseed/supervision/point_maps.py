@@ -14,7 +14,8 @@ from voxseed.types import LabelArray, Shape3, Spacing
 
 _REACH: Final = 5.0
 """In standard deviations; what is cut off is below 4e-6 of the centre."""
-_LEAST_SIGMA_VOXELS: Final = 0.5
+_LEAST_SIGMA_VOXELS: Final = 2.0
+"""Below it, single points show where they lie on every other voxel."""
 
 
 def points_map(
@@ -47,7 +48,7 @@ def points_map(
 def sigma_of(voxels: LabelArray, spacing_mm: Spacing, settings: ProbabilitySettings) -> float:
     """Delta in mm: as it is set, or from the median distance from a point to its nearest neighbour.
 
-    From the points it is at least half the largest spacing, which is also what a single point has.
+    From the points it is at least two voxels along the finest axis, which is also what a single point has.
 
     Args:
         voxels: (K, 3), the points of one object.
@@ -56,7 +57,7 @@ def sigma_of(voxels: LabelArray, spacing_mm: Spacing, settings: ProbabilitySetti
     """
     if settings.sigma_mm != "auto":
         return settings.sigma_mm
-    least_mm = _LEAST_SIGMA_VOXELS * max(spacing_mm)
+    least_mm = _LEAST_SIGMA_VOXELS * min(spacing_mm)
     places_mm = np.unique(voxels, axis=0) * np.array(spacing_mm)
     if len(places_mm) == 1:
         return least_mm

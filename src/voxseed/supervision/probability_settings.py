@@ -16,7 +16,7 @@ class ProbabilitySettings(Settings):
         "10 in the paper's released program",
     )
     sigma_spacings: float = Field(
-        0.75, gt=0, description="auto: delta as a multiple of the median distance from a point to its nearest neighbour"
+        0.6, gt=0, description="auto: delta as a multiple of the median distance from a point to its nearest neighbour"
     )
     normalised_per: Literal["object", "volume"] = Field(
         "object",
@@ -26,5 +26,5 @@ class ProbabilitySettings(Settings):
         0.6, gt=0, lt=1, description="seven points: ratio of the two-sided growth at which the probability is one half"
     )
     box_exponent: float = Field(
-        3.0, gt=0, description="boxes: the probability is 1 - r to this power, r from 0 (centre) to 1 (faces)"
+        2.0, gt=0, description="boxes: the probability is 1 - r to this power, r from 0 (centre) to 1 (faces)"
     )

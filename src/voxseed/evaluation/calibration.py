@@ -20,6 +20,8 @@ from voxseed.files import write_text
 from voxseed.parallel import map_in_threads
 from voxseed.types import BACKGROUND, LabelArray, Spacing
 
+PROBABILITIES_FOLDER: Final = "probabilities"
+"""Beside label maps: probability maps CASE.nii.gz, 4D, background first."""
 BINS: Final = 10
 MARGIN_MM: Final = 10.0
 """Around the labelled objects; voxels further away are not counted, because every network is right about them."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from voxseed.errors import InputError
 from voxseed.evaluation.calibration import (
+    PROBABILITIES_FOLDER,
     Calibration,
     calibration_path,
     measure_calibration,
@@ -18,7 +19,6 @@ from voxseed.evaluation.pairing import Pairing, pair_files
 from voxseed.evaluation.record import EvaluationRecord, read_record, record_path, write_record
 from voxseed.evaluation.statistics import ClassSummary, summarise
 from voxseed.evaluation.tables import comparison_table, summary_table
-from voxseed.workflows.predict import PROBABILITIES_FOLDER
 
 
 @dataclass(frozen=True)

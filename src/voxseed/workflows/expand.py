@@ -19,6 +19,7 @@ from voxseed.data.splits import Fold, Splits
 from voxseed.data.valid_region import valid_region
 from voxseed.data.volumes import Volume, write_volume
 from voxseed.errors import InputError
+from voxseed.evaluation.calibration import PROBABILITIES_FOLDER
 from voxseed.files import write_json, write_text
 from voxseed.parallel import map_in_threads
 from voxseed.supervision.build import build_supervision
@@ -31,7 +32,6 @@ from voxseed.workflows.new_folder import new_folder
 
 CSV_NAME = "expansion.csv"
 _COLUMNS = ("case", "class", "precision", "recall", "labelled_voxels", "true_voxels", "annotated_share", "dice")
-PROBABILITIES_FOLDER = "probabilities"
 
 
 @dataclass(frozen=True)
@@ -57,17 +57,20 @@ class ExpansionSummary:
         path: the new dataset.
         class_names: background first.
         cases: one per annotated case.
+        kind: of supervision; where every voxel has a class, Dice is shown too.
     """
 
     path: Path
     class_names: tuple[str, ...]
     cases: tuple[CaseExpansion, ...]
+    kind: SupervisionKind = SupervisionKind.PARTIAL
 
     def header(self) -> tuple[str, ...]:
         """Names of the columns of `rows`."""
-        return ("class", "precision", "cases", "recall", "cases", "Dice", "cases")
+        dice = ("Dice", "cases") if self.kind is SupervisionKind.PROBABILITY else ()
+        return ("class", "precision", "cases", "recall", "cases", *dice)
 
-    def rows(self) -> list[tuple[str, str, int, str, int, str, int]]:
+    def rows(self) -> list[tuple[str | int, ...]]:
         """Means over the cases with a dense label, one row per class, and over how many cases each was taken."""
         return [self._row(index, name) for index, name in enumerate(self.class_names)]
 
@@ -76,12 +79,13 @@ class ExpansionSummary:
         """Share of the voxels that are labelled, mean over cases."""
         return float(np.mean([case.annotated_share for case in self.cases]))
 
-    def _row(self, index: int, name: str) -> tuple[str, str, int, str, int, str, int]:
+    def _row(self, index: int, name: str) -> tuple[str | int, ...]:
         qualities = [case.qualities[index] for case in self.cases if case.qualities]
         precisions = [quality.precision for quality in qualities if quality.labelled_voxels]
         recalls = [quality.recall for quality in qualities if quality.true_voxels]
         dices = [quality.dice for quality in qualities if quality.labelled_voxels + quality.true_voxels]
-        return (name, _mean(precisions), len(precisions), _mean(recalls), len(recalls), _mean(dices), len(dices))
+        cells = (name, _mean(precisions), len(precisions), _mean(recalls), len(recalls), _mean(dices), len(dices))
+        return cells[: len(self.header())]
 
 
 def expand(
@@ -125,7 +129,7 @@ def expand(
         for case in test:
             _link_images(data, case, folder / "imagesTs")
         _write_tables(data, splits, cases, expansions, folder)
-    return ExpansionSummary(out, _class_names(data), expansions)
+    return ExpansionSummary(out, _class_names(data), expansions, wanted)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Predict cases with the model of a run."""
 
+import csv
+import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,13 +12,13 @@ from voxseed.data.dataset_json import FILE_NAME
 from voxseed.data.images import read_image
 from voxseed.data.volumes import Volume, write_volume
 from voxseed.errors import InputError
+from voxseed.evaluation.calibration import PROBABILITIES_FOLDER
 from voxseed.files import write_text
 from voxseed.inference.predictor import Predictor
 from voxseed.progress import track
 from voxseed.workflows.prediction_inputs import PredictionInput, find_inputs
 
 _DATASET_FOLDERS = ("imagesTr", "imagesTs", "labelsTr", "labelsTs")
-PROBABILITIES_FOLDER = "probabilities"
 UNCERTAINTY_FOLDER = "uncertainty"
 UNCERTAINTY_TABLE = "uncertainty.csv"
 
@@ -89,8 +91,11 @@ def predict(
 
 def _uncertainty_csv(means: Mapping[str, float]) -> str:
     """A line per case; empty where nothing is predicted."""
-    lines = [f"{case},{'' if math.isnan(value) else f'{value:.6g}'}" for case, value in sorted(means.items())]
-    return "\n".join(["case,uncertainty", *lines, ""])
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("case", "uncertainty"))
+    writer.writerows((case, "" if math.isnan(mean) else f"{mean:.6g}") for case, mean in sorted(means.items()))
+    return text.getvalue()
 
 
 def _failures(problems: Sequence[str], case_count: int, out: Path) -> str:

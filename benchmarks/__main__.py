@@ -4,7 +4,19 @@ import argparse
 import importlib
 from dataclasses import asdict, is_dataclass
 
-NAMES = ("crf", "geodesic", "metrics", "regularisers", "memory", "loop", "reading", "step", "inference", "large_volume")
+NAMES = (
+    "crf",
+    "geodesic",
+    "metrics",
+    "regularisers",
+    "memory",
+    "loop",
+    "reading",
+    "step",
+    "inference",
+    "large_volume",
+    "slices",
+)
 
 
 def main() -> None:

@@ -5,14 +5,18 @@
 Measured on training and validation cases alone, because defaults are chosen from it.
 """
 
+import argparse
+import platform
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 
 import numpy as np
-from benchmarks.rows import arguments, circumstances, training_and_validation_cases
 
+from voxseed import __version__
 from voxseed.data.annotations import CaseAnnotation
 from voxseed.data.datasets import Dataset
 from voxseed.data.labels import Labels
@@ -39,14 +43,19 @@ class Case:
 
 def main() -> None:
     """Grow every case with every setting, write OUT/table.md."""
-    parser = arguments(__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="dataset")
+    parser.add_argument("--out", type=Path, required=True, help="folder for points and the table")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--inside-points", type=int, default=1)
     chosen = parser.parse_args()
     points = chosen.out / f"points-{chosen.inside_points}"
     if not points.exists():
         simulate(chosen.data, "points", out=points, seed=chosen.seed, inside_points=chosen.inside_points)
     data = Dataset.open(chosen.data)
-    cases = [_case(data, points, name) for name in training_and_validation_cases(data)]
+    splits = data.splits()
+    names = (*splits.train_cases(data.cases), *splits.val_cases(data.cases))
+    cases = [_case(data, points, name) for name in names]
     lines = [
         f"{len(cases)} cases. Means over cases; lost: share of the object that is called background.",
         "",
@@ -63,8 +72,15 @@ def main() -> None:
             ):
                 lines.append(f"| {_row(settings)} | {name} | {precision:.3f} | {recall:.3f} | {lost:.3f} |")
     table = "\n".join(lines)
-    write_text(chosen.out / "table.md", f"{table}\n\n{circumstances((), chosen.seed)}\n")
+    write_text(chosen.out / "table.md", f"{table}\n\n{_circumstances(chosen)}\n")
     print(table)
+
+
+def _circumstances(chosen: argparse.Namespace) -> str:
+    return (
+        f"{chosen.data.name}, Voxseed {__version__}, {platform.machine()}, seed {chosen.seed}, "
+        f"{chosen.inside_points} inside points, {time.strftime('%Y-%m-%d')}."
+    )
 
 
 def _settings() -> Iterator[ExpansionSettings]:

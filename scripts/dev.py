@@ -1,6 +1,6 @@
 """From a clone to a running demo or tested code: one environment in .venv, with pinned packages.
 
-    python scripts/dev.py demo | test | test-slow | lint | types   [further arguments for the tool]
+    python scripts/dev.py demo | web | test | test-slow | test-web | lint | types   [further arguments for the tool]
 
 Standard library only. Any Python 3.8 or newer can start it; it looks for one that Voxseed runs on. The environment is
 described by a stamp that is written last: an interrupted installation is done again, a finished one is reused, and it
@@ -31,8 +31,10 @@ and run this command again. Other systems: https://www.python.org/downloads/"""
 COMMANDS: Dict[str, Tuple[List[List[str]], bool]] = {
     # name: what the environment's Python runs, one after the other; whether the test tools are needed
     "demo": ([["-m", "voxseed", "demo", "--out", "demo"]], False),
+    "web": ([["scripts/build_page.py"]], True),
     "test": ([["-m", "pytest", "-m", "not slow"]], True),
     "test-slow": ([["-m", "pytest", "-m", "slow"]], True),
+    "test-web": ([["scripts/test_page.py"]], True),
     "lint": ([["-m", "ruff", "check", "."], ["-m", "ruff", "format", "--check", "."]], True),
     "types": ([["-m", "mypy"]], True),
 }

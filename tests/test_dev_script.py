@@ -184,7 +184,7 @@ def test_unknown_command_lists_the_known(
     dev: ModuleType, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert dev.main(arguments) == 2
-    assert "demo|test|test-slow|lint|types" in capsys.readouterr().err
+    assert "demo|web|test|test-slow|test-web|lint|types" in capsys.readouterr().err
 
 
 def test_stamp_is_readable(dev: ModuleType, clone: Path, installs: list[str]) -> None:

@@ -6,7 +6,16 @@ import pytest
 from pydantic import Field, field_validator
 
 from voxseed.errors import InputError
-from voxseed.settings import Settings, first_difference, merged, read_yaml, validate, with_overrides, write_yaml
+from voxseed.settings import (
+    Settings,
+    assignments,
+    first_difference,
+    merged,
+    read_yaml,
+    validate,
+    with_overrides,
+    write_yaml,
+)
 
 
 class Inner(Settings):
@@ -112,3 +121,9 @@ def test_a_missing_file_is_a_sentence(tmp_path):
 )
 def test_the_first_difference_is_named(stored, given, expected):
     assert first_difference(stored, given) == expected
+
+
+def test_assignments_are_read_back() -> None:
+    values = {"a": {"b": 0.1, "c": {"d": ["x", 1]}}, "e": None, "f": "on: off", "g": True}
+    assert assignments({"a": {"b": 0.1}}) == ["a.b=0.1"]
+    assert with_overrides({}, assignments(values)) == values

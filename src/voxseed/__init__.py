@@ -13,17 +13,21 @@ _HOMES = {
     "Dataset": "voxseed.data.datasets",
     "InputError": "voxseed.errors",
     "Predictor": "voxseed.inference.predictor",
+    "benchmark": "voxseed.workflows.benchmark",
     "build_network": "voxseed.networks.factory",
     "evaluate": "voxseed.workflows.evaluate",
     "expand": "voxseed.workflows.expand",
+    "export": "voxseed.workflows.export",
     "import_dataset": "voxseed.workflows.import_dataset",
     "import_labels": "voxseed.workflows.import_labels",
     "import_points": "voxseed.workflows.import_points",
+    "monai_datalist": "voxseed.workflows.converters",
     "predict": "voxseed.workflows.predict",
     "relabel": "voxseed.workflows.relabel",
     "report": "voxseed.workflows.report",
     "simulate": "voxseed.workflows.simulate",
     "split": "voxseed.workflows.split",
+    "torchio_subjects": "voxseed.workflows.converters",
     "train": "voxseed.workflows.train",
 }
 __all__ = [
@@ -32,17 +36,21 @@ __all__ = [
     "InputError",
     "Predictor",
     "__version__",
+    "benchmark",
     "build_network",
     "evaluate",
     "expand",
+    "export",
     "import_dataset",
     "import_labels",
     "import_points",
+    "monai_datalist",
     "predict",
     "relabel",
     "report",
     "simulate",
     "split",
+    "torchio_subjects",
     "train",
 ]
 
@@ -52,8 +60,11 @@ if TYPE_CHECKING:
     from voxseed.errors import InputError
     from voxseed.inference.predictor import Predictor
     from voxseed.networks.factory import build_network
+    from voxseed.workflows.benchmark import benchmark
+    from voxseed.workflows.converters import monai_datalist, torchio_subjects
     from voxseed.workflows.evaluate import evaluate
     from voxseed.workflows.expand import expand
+    from voxseed.workflows.export import export
     from voxseed.workflows.import_dataset import import_dataset
     from voxseed.workflows.import_labels import import_labels
     from voxseed.workflows.import_points import import_points

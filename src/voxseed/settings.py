@@ -1,5 +1,6 @@
 """Validated settings: every room declares its own section as a subclass of `Settings`."""
 
+import json
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -58,6 +59,17 @@ def with_overrides(values: dict[str, Any], overrides: list[str]) -> dict[str, An
             nested = {part: nested}
         result = merged(result, nested)
     return result
+
+
+def assignments(values: dict[str, Any], prefix: str = "") -> list[str]:
+    """Nested plain values as "section.key=value", which `with_overrides` reads."""
+    texts = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            texts += assignments(value, f"{prefix}{key}.")
+        else:
+            texts.append(f"{prefix}{key}={json.dumps(value)}")
+    return texts
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The command line as a function, and what it is given: a dataset to spoil and a trained run."""
 
+import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,8 +31,12 @@ class Answer:
 Command = Callable[..., Answer]
 
 
+RECORDS = os.environ.get("VOXSEED_RECORD_ERRORS")
+"""A file for scripts/error_page.py: what is refused, a JSON object per line."""
+
+
 @pytest.fixture
-def voxseed(capsys: pytest.CaptureFixture[str]) -> Command:
+def voxseed(capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> Command:
     """Run a command in this process: `voxseed("dataset", "check", path)`."""
     from voxseed.cli.main import main
 
@@ -39,7 +45,12 @@ def voxseed(capsys: pytest.CaptureFixture[str]) -> Command:
         with pytest.raises(SystemExit) as left:
             main([str(word) for word in words])
         captured = capsys.readouterr()
-        return Answer(int(left.value.code or 0), captured.out, captured.err)
+        answer = Answer(int(left.value.code or 0), captured.out, captured.err)
+        if RECORDS and answer.code == 2:
+            record = {"test": request.node.name, "words": [str(word) for word in words], "said": answer.err}
+            with open(RECORDS, "a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+        return answer
 
     return call
 

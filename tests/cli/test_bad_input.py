@@ -217,7 +217,12 @@ BAD_DATA = [
         "check train",
     ),
     ("class in no label", add_class, "the class '?cube'? (occurs in no|has no voxel)", "check full"),
-    ("boxes alone", simulate_boxes, "the class 'ball' has no point and no painted voxel.*Annotate it", "train"),
+    (
+        "boxes alone",
+        simulate_boxes,
+        "the class 'ball' has no point and no painted voxel.*Annotate it.*--method pw4medseg, dtp",
+        "train",
+    ),
     ("other labels", rename_class, r"points/annotations\.json: made for the labels .* voxseed dataset relabel", POINTS),
     (
         "no ignore voxel",
@@ -327,7 +332,7 @@ TRAIN = "train DATA --run NEW TINY "
 BAD_WORDS = [
     (TRAIN + "--method pa-segg", r"Unknown method 'pa-segg'.*Known: .*pa-seg"),
     (TRAIN + "--set networks.primary.architecture=resnet", "Unknown network 'resnet'.*Known: .*unet3d"),
-    (TRAIN + "--set networks.primry.width=4", "no method has a network 'primry'; known: auxiliary, primary"),
+    (TRAIN + "--set networks.primry.width=4", "no method has a network 'primry'; known: auxiliary, .*primary"),
     (TRAIN + "--set training.iteration=5", r"unknown setting 'training\.iteration'; known here: iterations, "),
     (TRAIN + "--set training.iterations=0", r"training\.iterations = 0: input should be greater than 0"),
     (TRAIN + "--set training.iterations=many", r"training\.iterations = 'many': .*valid integer.* or .*'auto'"),
@@ -348,12 +353,15 @@ BAD_WORDS = [
     (TRAIN + "--from primary=RUN:third", "has no network 'third'; it has primary, auxiliary"),
     (TRAIN + "--from third=RUN:primary", "pa-seg has no network 'third'. Known: auxiliary, primary"),
     (TRAIN + "--method scm", "scm starts from trained networks.*give --from primary=RUN:primary"),
+    (TRAIN + "--method cross-teaching", "case ball_0: expected a painted map with annotated slices.*Paint some slices"),
     ("train NONE", "none: no such dataset folder"),
     ("dataset check NONE", "none: no such dataset folder"),
     ("dataset simulate DATA --protocol scribble", "Unknown protocol 'scribble'. Known: box, dense"),
     ("dataset simulate DATA --protocol points", "annotations/points: is there already. Choose another"),
     ("dataset simulate DATA --protocol box --margin-voxels 5 1", "1 <= least <= greatest"),
     ("dataset simulate DATA --protocol box --set-name ../x", "--set-name ../x: expected a plain name"),
+    ("dataset simulate DATA --protocol slices --planes axial,back", "planes.*'sagittal', 'coronal' or 'axial'"),
+    ("dataset simulate DATA --protocol slices --planes axial,axial", "expected two different planes"),
     ("expand DATA --out DATA", "data: is there already and not empty. Remove it, or choose another place"),
     ("expand DATA --out NEW --set expansion.epsilon=7", r"expansion\.epsilon = 7: .*less than or equal to 1"),
     ("list colours", "Unknown list 'colours'. Known: methods, networks, losses, protocols, presets"),
@@ -510,6 +518,7 @@ def test_damaged_metrics_of_a_stage_are_a_sentence(voxseed, tiny_dataset, run, t
         ("settings.yaml", "a: [", r"settings\.yaml: expected YAML, but .* Correct it"),
         ("settings.yaml", "colour: red", "settings.yaml: unknown setting 'colour'; known here: recipe"),
     ],
+    ids=["run.json: text", "run.json: another version", "run.json: parts missing", "settings: text", "settings: key"],
 )
 def test_a_damaged_run_is_a_sentence(voxseed, tiny_dataset, run, tiny, name, content, sentence):
     (run / name).write_text(content)
@@ -629,18 +638,18 @@ def full_disk(monkeypatch):
     return fill
 
 
-@pytest.mark.parametrize(
-    ("line", "name"),
-    [
-        ("dataset simulate DATA --protocol box", "annotations/box/annotations.json"),
-        ("expand DATA --out NEW", "new/labelsTr/ball_[0-9].nii.gz"),
-        ("predict RUN DATA --out NEW --device cpu", "new/ball_0.nii.gz"),
-        ("evaluate DATA/labelsTr DATA --out NEW.csv", "new.csv"),
-        ("report RUN --out NEW.html", "new.html"),
-        ("train DATA --run NEW TINY", "new/settings.yaml"),
-        ("train DATA --run NEW TINY --cache NEW", "new"),
-    ],
-)
+FULL_DISK = [
+    ("dataset simulate DATA --protocol box", "annotations/box/annotations.json"),
+    ("expand DATA --out NEW", "new/labelsTr/ball_[0-9].nii.gz"),
+    ("predict RUN DATA --out NEW --device cpu", "new/ball_0.nii.gz"),
+    ("evaluate DATA/labelsTr DATA --out NEW.csv", "new.csv"),
+    ("report RUN --out NEW.html", "new.html"),
+    ("train DATA --run NEW TINY", "new/settings.yaml"),
+    ("train DATA --run NEW TINY --cache NEW", "new"),
+]
+
+
+@pytest.mark.parametrize(("line", "name"), FULL_DISK, ids=[line for line, _ in FULL_DISK])
 def test_a_full_disk_is_a_sentence(voxseed, dataset, tmp_path, tiny, trained, full_disk, line, name):
     places = {"DATA": str(dataset), "RUN": str(trained), "NEW": str(tmp_path / "new")}
     words = [word for given in line.split() for word in (tiny if given == "TINY" else [given])]

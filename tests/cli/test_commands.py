@@ -1,6 +1,7 @@
 """Every command as a user gives it: exit code, what is printed, what is left."""
 
 import csv
+import json
 import signal
 import subprocess
 import sys
@@ -19,7 +20,18 @@ from voxseed.training.run_folder import RunFolder
 def test_help_names_every_command(voxseed):
     answer = voxseed("--help")
     assert answer.code == 0
-    for name in ("demo", "dataset", "expand", "train", "predict", "evaluate", "report", "list", "settings"):
+    for name in (
+        "demo",
+        "dataset",
+        "expand",
+        "train",
+        "predict",
+        "evaluate",
+        "report",
+        "benchmark",
+        "list",
+        "settings",
+    ):
         assert f" {name} " in answer.out
 
 
@@ -40,12 +52,31 @@ def test_check_tells_what_is_there(voxseed, dataset):
 
 
 @pytest.mark.parametrize("protocol", ["points", "extreme-points", "box", "dense"])
-def test_every_protocol_is_simulated_and_checks(voxseed, dataset, protocol):
+def test_every_protocol_of_objects_is_simulated_and_checks(voxseed, dataset, protocol):
     answer = voxseed("dataset", "simulate", dataset, "--protocol", protocol, "--set-name", "again", "--seed", 1)
     assert (answer.code, answer.err) == (0, "")
     assert answer.out.splitlines()[1].split() == ["ball", "4", "4", "0"]
     assert f"Annotation set: {dataset}/annotations/again" in answer.out
     assert voxseed("dataset", "check", dataset).code == 0
+
+
+def test_slices_are_simulated_trained_on_and_predicted_with_uncertainty(voxseed, dataset, tmp_path, tiny):
+    options = ("--protocol", "slices", "--every-slices", 6, "--planes", "axial, coronal")
+    answer = voxseed("dataset", "simulate", dataset, *options)
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.splitlines()[1].split() == ["ball", "4", "4", "0"]
+    assert voxseed("dataset", "check", dataset).code == 0
+    share = float(answer.out.splitlines()[-1].rpartition(", ")[2].partition("%")[0])
+    assert 15 < share < 35
+    widths = [word for name in ("axial", "coronal") for word in ("--set", f"networks.{name}.width=2")]
+    answer = voxseed("train", dataset, "--annotations", "slices", "--run", tmp_path / "run", *tiny, *widths)
+    assert answer.code == 0
+    assert "planes" in answer.out
+    assert "cross-teaching (2 iterations)" in answer.out
+    images = dataset / "imagesTr"
+    assert voxseed("predict", tmp_path / "run", images, "--out", tmp_path / "out", "--uncertainty").code == 0
+    uncertainty = read_volume(tmp_path / "out" / "uncertainty" / "ball_0.nii.gz")
+    assert uncertainty.shape == read_volume(tmp_path / "out" / "ball_0.nii.gz").shape
 
 
 def test_a_set_outside_the_dataset_is_simulated_and_expanded(voxseed, dataset, tmp_path):
@@ -93,7 +124,7 @@ def test_files_folders_and_datasets_are_predicted(voxseed, dataset, tmp_path, tr
     answer = voxseed("predict", trained, given, "--out", tmp_path / "out", "--device", "cpu")
     assert (answer.code, answer.err) == (0, "")
     count = "1 prediction" if what == "file" else "4 predictions"
-    assert answer.out == f"{count} in {tmp_path / 'out'}.\n"
+    assert answer.out.endswith(f"{count} in {tmp_path / 'out'}.\n")
     assert read_volume(tmp_path / "out" / "ball_0.nii.gz").shape == (24, 20, 16)
 
 
@@ -249,3 +280,53 @@ def test_ctrl_c_ends_training_with_one_sentence_and_resuming_finishes_it(
     assert RunFolder(run).read().state == "running"
     assert voxseed(*words, "--resume").code == 0
     assert RunFolder(run).read().state == "complete"
+
+
+def test_a_table_is_made_and_printed(voxseed, dataset, tmp_path):
+    splits = {"version": 1, "test": ["ball_3"], "folds": [{"train": ["ball_0", "ball_1"], "val": ["ball_2"]}]}
+    (dataset / "splits.json").write_text(json.dumps(splits))
+    words = ("--data", dataset, "--out", tmp_path / "out", "--rows", "expansion", "--device", "cpu")
+    answer = voxseed("benchmark", "losses", *words)
+    assert (answer.code, answer.err) == (0, "")
+    assert "0 rows are there, 1 are missing\n[1 of 1] expansion, seed 0\n" in answer.out
+    assert "\nexpansion itself  0." in answer.out
+    assert answer.out.endswith(f"\nPage: {tmp_path / 'out' / 'losses.html'}\n")
+
+
+def test_a_curve_over_the_growth_trains_nothing(voxseed, dataset, tmp_path):
+    splits = {"version": 1, "test": [], "folds": [{"train": ["ball_0", "ball_1"], "val": ["ball_2", "ball_3"]}]}
+    (dataset / "splits.json").write_text(json.dumps(splits))
+    answer = voxseed("benchmark", "epsilon", "--data", dataset, "--out", tmp_path / "out", "--device", "cpu")
+    assert (answer.code, answer.err) == (0, "")
+    with (tmp_path / "out" / "epsilon.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    recalls = [float(row["recall_mean"]) for row in rows]
+    assert len(recalls) == 9
+    assert recalls == sorted(recalls)  # the further points grow, the more of the object they cover
+    assert recalls[-1] > 2 * recalls[0]
+    precisions = [float(row["precision_mean"]) for row in rows if row["precision_mean"]]
+    assert precisions[0] == 1
+    assert precisions[-1] < 1
+    assert not (tmp_path / "out" / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("los",), "Unknown table 'los'. Known: architectures, "),
+        (("losses", "--rows", "scm"), "--rows scm: unknown row. Known: full, expansion, partial"),
+        (("losses", "--baseline", "scm"), "--baseline scm: unknown row. Known: full, expansion, partial"),
+        (("losses", "--on", "train"), "--on train: expected one of test, validation."),
+    ],
+)
+def test_what_is_no_table_is_a_sentence(voxseed, dataset, tmp_path, words, sentence):
+    answer = voxseed("benchmark", *words, "--data", dataset, "--out", tmp_path / "out", "--device", "cpu")
+    assert answer.code == 2
+    assert sentence in answer.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_tables_are_listed(voxseed):
+    answer = voxseed("list", "tables")
+    assert answer.code == 0
+    assert ["losses", "Loss", "terms", "of", "stage", "one"] in [line.split() for line in answer.out.splitlines()]

@@ -36,5 +36,5 @@ def test_samples_of_a_network_without_random_numbers_are_refused(voxseed, datase
 def test_the_networks_of_a_run_differ_somewhere(voxseed, dataset, run, tmp_path):
     answer = voxseed("predict", run, dataset, "--uncertainty", "--out", tmp_path / "out", "--device", "cpu")
     assert (answer.code, answer.err) == (0, "")
-    assert (tmp_path / "out" / "uncertainty" / "ball_0_uncertainty.nii.gz").is_file()
+    assert (tmp_path / "out" / "uncertainty" / "ball_0.nii.gz").is_file()
     assert len((tmp_path / "out" / "uncertainty.csv").read_text().splitlines()) == 5

@@ -301,10 +301,11 @@ def test_wrong_painted_maps_are_refused(empty_set, map_, message):
         reopen(empty_set).read("a")
 
 
-def test_a_dense_set_needs_no_ignored_voxel(tmp_path):
-    annotations = AnnotationSet.create(tmp_path / "set", LABELS, "dense")
+@pytest.mark.parametrize("protocol", ["dense", "noisy-dense"])
+def test_a_dense_set_needs_no_ignored_voxel(tmp_path, protocol):
+    annotations = AnnotationSet.create(tmp_path / "set", LABELS, protocol)
     dense = Volume(np.ones((2, 3, 4), np.uint8), np.eye(4))
-    annotations.write("a", CaseAnnotation("dense", painted=dense))
+    annotations.write("a", CaseAnnotation(protocol, painted=dense))
     assert AnnotationSet.open(tmp_path / "set", LABELS).read("a").painted.array.all()
 
 

@@ -223,3 +223,16 @@ def test_a_dataset_without_cases_is_an_error_and_has_no_ranges(tmp_path):
 @pytest.mark.parametrize("name", ["Dataset102_ACDC", "Dataset103_LeftAtriumNative"])
 def test_nothing_is_wrong_with_the_real_data(real_data, name):
     assert check_dataset(real_data / name).findings == ()
+
+
+def test_a_set_of_slices_has_slices_in_one_plane_or_two(root):
+    annotations = AnnotationSet.create(root / "annotations/slices", Dataset.open(root).labels, "slices")
+    sliced = np.full(SHAPE, 3, np.uint8)
+    sliced[:, :, 5], sliced[:, 6] = LABEL[:, :, 5], LABEL[:, 6]
+    sliced[8, 8, 8] = 2
+    annotations.write("c", CaseAnnotation("slices", painted=Volume(sliced, AFFINE)))
+    assert found(root) == []
+    annotations.write("d", CaseAnnotation("slices", painted=Volume(PAINTED, AFFINE)))
+    ((severity, where, message),) = found(root)
+    assert (severity, where) == ("error", "slices/d")
+    assert "found no annotated slice; in a slice, at least half of the voxels must be annotated" in message

@@ -132,6 +132,15 @@ def test_a_missing_folder_is_named(tmp_path):
         Dataset.open(tmp_path / "nowhere")
 
 
+def test_a_file_is_told_how_to_become_a_dataset(tmp_path):
+    (tmp_path / "scan.nii.gz").touch()
+    sentence = (
+        r"scan\.nii\.gz: a file, expected the folder of a dataset\..* import .*scan\.nii\.gz --out .*scan-dataset"
+    )
+    with pytest.raises(InputError, match=sentence):
+        Dataset.open(tmp_path / "scan.nii.gz")
+
+
 def test_a_bare_folder_of_images_is_told_how_to_become_a_dataset(tmp_path):
     write_volume(tmp_path / "scan.nii.gz", Volume(IMAGE[0], AFFINE))
     with pytest.raises(InputError, match=r"without dataset\.json.*imagesTr/CASE_0000\.nii\.gz") as caught:

@@ -197,3 +197,18 @@ def test_a_case_that_cannot_be_used_is_named(array: np.ndarray, sentence: str) -
     with pytest.raises(InputError) as raised:
         zscore((1.0, 1.0, 1.0)).apply(Image(array, np.eye(4)), "scan.nii.gz")
     assert str(raised.value).startswith(sentence)
+
+
+@pytest.mark.parametrize("axes", signed_permutations())
+@pytest.mark.parametrize("spacing_mm", [(1.0, 1.0, 1.0), (0.5, 1.0, 0.25)])
+def test_a_box_moves_as_its_voxels_do(axes: np.ndarray, spacing_mm) -> None:
+    affine = np.eye(4)
+    affine[:3, :3] = axes
+    box = ((1, 2, 0), (4, 5, 3))
+    label = np.zeros((6, 7, 5), np.uint8)
+    label[1:4, 2:5, 0:3] = 1
+    preprocessing = zscore(spacing_mm)
+    drawn = np.zeros(preprocessing.working_shape(Grid(label.shape, affine)), np.uint8)
+    start, stop = preprocessing.apply_to_box(box, Grid(label.shape, affine))
+    drawn[tuple(slice(low, high) for low, high in zip(start, stop, strict=True))] = 1
+    np.testing.assert_array_equal(drawn, preprocessing.apply_to_labels(Volume(label, affine)))

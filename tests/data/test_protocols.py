@@ -236,3 +236,80 @@ def test_what_is_simulated_can_be_built_on_and_every_box_holds_its_object(protoc
 def test_margins_must_be_in_order_and_positive(margin):
     with pytest.raises(ValidationError, match="1 <= least <= greatest"):
         SimulationSettings(margin_voxels=margin)
+
+
+def sliced(settings, shape=(24, 30, 40), affine=OBLIQUE, seed=0, label=None):
+    """Simulated slices: annotated voxels (I, J, K), and the simulation."""
+    label = np.ones(shape, np.uint8) if label is None else label
+    simulation = simulate("slices", label, affine, SimulationSettings(**settings), seed)
+    return simulation.annotation.painted.array != LABELS.next_ignore_value, simulation
+
+
+def whole_slices(annotated, axis):
+    """Indices of slices across an axis that are annotated everywhere."""
+    return np.flatnonzero(annotated.all(axis=tuple(other for other in range(3) if other != axis))).tolist()
+
+
+@given(seed=st.integers(0, 1000), every=st.integers(2, 14))
+def test_slices_have_one_random_offset_and_twice_it_in_the_second_plane(seed, every):
+    annotated, _ = sliced({"every_slices": every}, seed=seed)
+    axial = whole_slices(annotated, 2)
+    offset = axial[0]
+    assert offset < every
+    assert axial == list(range(offset, 40, every))
+    assert whole_slices(annotated, 1) == list(range(2 * offset, 30, 2 * every))
+    others = np.delete(np.delete(annotated, axial, axis=2), whole_slices(annotated, 1), axis=1)
+    assert not others.any()
+
+
+def test_every_offset_occurs():
+    offsets = {whole_slices(sliced({"every_slices": 5}, seed=seed)[0], 2)[0] for seed in range(60)}
+    assert offsets == {0, 1, 2, 3, 4}
+
+
+@pytest.mark.parametrize(
+    ("planes", "axes"),
+    [(("axial", "coronal"), (0, 1)), (("sagittal", "axial"), (2, 0)), (("coronal",), (1,))],
+)
+def test_planes_are_the_patients(planes, axes):
+    affine = np.array([[0, 0, -2.0, 0], [0, 1.0, 0, 0], [3.0, 0, 0, 0], [0, 0, 0, 1]])  # axes run S, A, L
+    annotated, _ = sliced({"planes": planes, "every_slices": 6}, affine=affine)
+    found = [axis for axis in range(3) if whole_slices(annotated, axis)]
+    assert sorted(axes) == found
+    steps = [np.diff(whole_slices(annotated, axis)) for axis in axes]
+    assert [set(step.tolist()) for step in steps] == [{6}, {12}][: len(axes)]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_each_plane_has_a_slice_however_few_there_are(seed):
+    annotated, _ = sliced({"every_slices": 12}, shape=(8, 5, 3), affine=np.eye(4), seed=seed)
+    assert len(whole_slices(annotated, 2)) == len(whole_slices(annotated, 1)) == 1
+
+
+def test_slices_hold_the_label_and_leave_the_rest_unannotated():
+    label = blob(center=(9, 12, 9), radii=(6, 5, 4)) + blob(center=(22, 12, 9), radii=(3, 3, 3), class_index=2)
+    label[0, 0, 19] = 1  # a speck
+    annotated, simulation = sliced({"every_slices": 4, "planes": ("axial",)}, label=label, affine=np.eye(4), seed=1)
+    painted = simulation.annotation.painted.array
+    np.testing.assert_array_equal(painted[annotated], label[annotated])
+    assert set(np.unique(painted)) == {0, 1, 2, 3}
+    assert (painted[~annotated] == LABELS.next_ignore_value).all()
+    assert simulation.annotation.absent == frozenset()
+    speck_is_met = bool(annotated[0, 0, 19])
+    assert simulation.objects == {"a": 1 + speck_is_met, "b": 1}
+    assert simulation.skipped == {"a": 1 - speck_is_met, "b": 0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"planes": ("axial", "axial")}, "expected two different planes, found axial twice"),
+        ({"planes": ()}, "at least 1 item"),
+        ({"planes": ("axial", "coronal", "sagittal")}, "at most 2 items"),
+        ({"planes": ("oblique",)}, "Input should be 'sagittal', 'coronal' or 'axial'"),
+        ({"every_slices": 1}, "greater than or equal to 2"),
+    ],
+)
+def test_wrong_slices_are_refused(changes, sentence):
+    with pytest.raises(ValidationError, match=sentence):
+        SimulationSettings(**changes)

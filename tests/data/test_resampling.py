@@ -8,8 +8,10 @@ from voxseed.data.resampling import (
     resample,
     resample_labels,
     resample_mask,
+    resample_painted,
     resampled_affine,
     resampled_argmax,
+    resampled_extent,
     resampled_shape,
     share_matrix,
 )
@@ -158,3 +160,86 @@ def test_argmax_by_slabs_equals_the_argmax_of_resampled_probabilities(target: tu
 def test_a_stack_of_channels_is_refused() -> None:
     with pytest.raises(ShapeError, match=r"\(I, J, K\), found \(2, 3, 4, 5\)"):
         resample(np.zeros((2, 3, 4, 5)), (3, 4, 5))
+
+
+@pytest.mark.parametrize(
+    ("extent", "n_in", "n_out", "expected"),
+    [
+        ((2, 6), 8, 8, (2, 6)),
+        ((2, 6), 8, 16, (4, 12)),
+        ((2, 6), 8, 4, (1, 3)),
+        ((1, 6), 8, 4, (0, 3)),  # the first centre lies at 1, the last at 5
+        ((2, 5), 8, 4, (1, 2)),  # and that at 5 is beyond
+        ((3, 4), 8, 2, (0, 1)),  # no centre: the voxel with the middle
+        ((-3, 2), 8, 8, (-3, 2)),
+        ((-4, 10), 8, 4, (-2, 5)),
+    ],
+)
+def test_an_extent_is_the_voxels_whose_centres_lie_in_it(extent, n_in, n_out, expected) -> None:
+    assert resampled_extent(*extent, n_in, n_out) == expected
+
+
+@given(st.integers(1, 20), st.integers(1, 20), st.integers(-20, 30), st.integers(1, 20))
+def test_an_extent_equals_a_search_for_centres(n_in, n_out, start, length) -> None:
+    inside = [o for o in range(-500, 1000) if start * 2 * n_out <= (2 * o + 1) * n_in < (start + length) * 2 * n_out]
+    found = resampled_extent(start, start + length, n_in, n_out)
+    if inside:
+        assert found == (inside[0], inside[-1] + 1)
+    else:
+        assert found[1] - found[0] == 1
+
+
+def sliced_map(shape: tuple[int, int, int], axis: int, index: int) -> np.ndarray:
+    """One annotated slice, half of it class 1."""
+    labels = np.full(shape, IGNORE, np.uint8)
+    plane = np.moveaxis(labels, axis, 0)[index]
+    plane[:] = 0
+    plane[: plane.shape[0] // 2] = 1
+    return labels
+
+
+@given(st.integers(0, 2), st.integers(2, 30), st.data())
+def test_a_slice_becomes_one_slice_where_the_grid_becomes_coarser(axis: int, n_in: int, data) -> None:
+    n_out, index = data.draw(st.integers(1, n_in)), data.draw(st.integers(0, n_in - 1))
+    shape, target = [6, 6, 6], [6, 6, 6]
+    shape[axis], target[axis] = n_in, n_out
+    found = resample_painted(sliced_map(tuple(shape), axis, index), tuple(target))
+    annotated = np.moveaxis(found != IGNORE, axis, 0)
+    assert annotated.all(axis=(1, 2)).sum() == annotated.any(axis=(1, 2)).sum() == 1
+    holder = int(annotated.any(axis=(1, 2)).argmax())
+    assert holder <= (index + 0.5) * n_out / n_in <= holder + 1  # the slice that holds its centre
+    np.testing.assert_array_equal(np.moveaxis(found, axis, 0)[holder].mean(axis=1), [1, 1, 1, 0, 0, 0])
+
+
+def test_the_majority_rule_alone_loses_thin_slices() -> None:
+    labels = sliced_map((8, 8, 9), 2, 4)
+    assert (resample_labels(labels, (8, 8, 3)) == IGNORE).all()
+    assert (resample_painted(labels, (8, 8, 3)) != IGNORE).sum() == 64
+
+
+@pytest.mark.parametrize(
+    ("row", "n_out", "expected"),
+    [
+        ([0, 1, 255, 255, 255, 255], 3, [0, 255, 255]),  # a tie of classes: the first, as everywhere
+        ([255, 1, 255, 255, 0, 0], 3, [1, 255, 0]),
+        ([255, 255, 255, 255, 1, 0, 0, 255], 2, [255, 0]),  # the largest share of what is annotated
+        ([255, 1, 255], 6, [255, 255, 1, 1, 255, 255]),  # finer: no wider than it was
+        ([255, 1, 255], 4, [255, 1, 1, 255]),  # voxels 3/4 as large: 2/3 of the two in the middle
+        ([255, 255, 0, 255, 255], 4, [255, 255, 0, 255]),  # the centre lies between two voxels: the second
+    ],
+)
+def test_painted_rows(row: list[int], n_out: int, expected: list[int]) -> None:
+    labels = np.array(row, np.uint8).reshape(1, -1, 1)
+    assert resample_painted(labels, (1, n_out, 1)).ravel().tolist() == expected
+
+
+def test_a_map_without_gaps_is_resampled_as_any_label() -> None:
+    labels = np.random.default_rng(0).integers(0, 3, (9, 11, 8)).astype(np.uint8)
+    for shape in ((4, 5, 8), (12, 5, 3), (9, 11, 8)):
+        np.testing.assert_array_equal(resample_painted(labels, shape), resample_labels(labels, shape))
+
+
+def test_a_slice_survives_where_another_axis_becomes_finer() -> None:
+    found = resample_painted(sliced_map((4, 4, 9), 2, 4), (10, 7, 3))
+    assert (found[..., 1] != IGNORE).all()
+    assert (found[..., [0, 2]] == IGNORE).all()

@@ -8,7 +8,17 @@ import pytest
 
 from voxseed.evaluation.case_metrics import CaseMetrics
 from voxseed.evaluation.curves import StageCurves
-from voxseed.evaluation.figures import DARK, LIGHT, Theme, curves_png, dice_png
+from voxseed.evaluation.figures import (
+    DARK,
+    LIGHT,
+    Curve,
+    Theme,
+    curves_png,
+    dice_png,
+    intervals_png,
+    sweep_png,
+)
+from voxseed.evaluation.statistics import Estimate
 
 
 def pixels(png: bytes) -> np.ndarray:
@@ -43,4 +53,25 @@ def test_dice_of_one_case_and_of_many(row: Callable[..., CaseMetrics]) -> None:
     many = dice_png([row(f"{n}", name, dice=n / 9) for n in range(9) for name in ("tumour", "cyst")], LIGHT)
     assert has_colour(one, LIGHT.series[1])
     assert has_colour(many, LIGHT.series[1])
+    assert pixels(many).shape[0] > pixels(one).shape[0]
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+def test_a_sweep_has_a_line_per_curve_and_a_panel_per_axis(theme: Theme) -> None:
+    curve = Curve("primary", (0.0, 0.5, 1.0), (Estimate(3, 0.6, 0.1, 0.5, 0.7), Estimate(0), Estimate(1, 0.7)))
+    one = sweep_png({"λ": [curve]}, theme)
+    two = sweep_png({"α": [curve], "β": [curve, Curve("auxiliary", curve.values, curve.estimates)]}, theme)
+    assert has_colour(one, theme.series[0])
+    assert not has_colour(one, theme.series[1])
+    assert has_colour(two, theme.series[1])
+    assert pixels(two).shape[1] == 2 * pixels(one).shape[1]
+
+
+def test_intervals_grow_with_the_number_of_rows() -> None:
+    estimate = Estimate(3, 0.6, 0.1, 0.5, 0.7)
+    one, many = (
+        intervals_png({"a": estimate}, "Dice", LIGHT),
+        intervals_png(dict.fromkeys("abc", estimate), "Dice", LIGHT),
+    )
+    assert has_colour(one, LIGHT.series[1])
     assert pixels(many).shape[0] > pixels(one).shape[0]

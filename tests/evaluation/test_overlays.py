@@ -7,7 +7,7 @@ import pytest
 
 from voxseed.data.volumes import Volume
 from voxseed.errors import ShapeError
-from voxseed.evaluation.overlays import LABEL_COLOUR, PREDICTION_COLOUR, overlay_png
+from voxseed.evaluation.overlays import LABEL_COLOUR, PREDICTION_COLOUR, overlay_png, overlay_rows_png
 
 AFFINE = np.diag([1.0, 1.0, 3.0, 1.0])
 
@@ -80,3 +80,18 @@ def test_shapes_that_differ(head: tuple[np.ndarray, np.ndarray]) -> None:
     image, label = head
     with pytest.raises(ShapeError, match=r"Image \(40, 32, 16\), prediction \(39, 32, 16\)"):
         overlay_png(volume(image), volume(label[1:]), volume(label))
+
+
+def test_rows_side_by_side(head: tuple[np.ndarray, np.ndarray]) -> None:
+    image, label = head
+    moved = volume(np.roll(label, 3, axis=0))
+    one = overlay_rows_png(volume(image), {"moved": moved}, volume(label))
+    five = overlay_rows_png(volume(image), {f"row {n}": moved for n in range(5)}, volume(label))
+    assert pixels(five).shape[1] == pixels(one).shape[1]
+    for png in (one, five):
+        assert count(png, LABEL_COLOUR) > 200
+        assert count(png, PREDICTION_COLOUR) > 100
+    nothing = overlay_rows_png(volume(image), {"missed": volume(np.zeros_like(label))}, volume(label))
+    assert count(nothing, PREDICTION_COLOUR) == 0
+    with pytest.raises(ShapeError, match="differ in shape"):
+        overlay_rows_png(volume(image), {"a": moved, "b": volume(label[1:])}, volume(label))

@@ -12,7 +12,7 @@ from voxseed.data.volumes import Image
 from voxseed.errors import InputError
 from voxseed.inference import model_files
 from voxseed.inference.model_files import Model, ModelDescription, NetworkDescription, save_model
-from voxseed.inference.predictor import Predictor
+from voxseed.inference.predictor import Predictor, class_confidence, spread
 
 CPU = torch.device("cpu")
 FLIPPED = np.array([[0, 0, -2.0, 30], [0, 1.0, 0, 0], [1.0, 0, 0, 0], [0, 0, 0, 1]])
@@ -78,6 +78,20 @@ def test_probabilities_are_the_softmax() -> None:
     sure = 1 / (1 + np.exp(-2))
     expected = np.where(image > 0, sure, 1 - sure)
     np.testing.assert_allclose(prediction.probabilities, np.stack([1 - expected, expected]), atol=1e-5)
+
+
+def test_confidence_is_the_mean_probability_of_the_voxels_of_a_class():
+    """Voxels of (0.2, 0.8, 0), (0.3, 0.6, 0.1), (0.9, 0.1, 0) and (0.5, 0.5, 0), where the first class wins."""
+    probabilities = np.array([[0.2, 0.3, 0.9, 0.5], [0.8, 0.6, 0.1, 0.5], [0.0, 0.1, 0.0, 0.0]]).reshape(3, 2, 2, 1)
+    first, second = class_confidence(probabilities)
+    assert first == pytest.approx(0.7)
+    assert np.isnan(second)
+
+
+def test_a_prediction_says_how_sure_it_is():
+    image = box_image((20, 18, 16))
+    found = Predictor(model({"primary": Threshold(sharpness=1.0)}), CPU).predict(Image(image[None], np.eye(4)))
+    assert found.confidence == pytest.approx([1 / (1 + np.exp(-2))], abs=1e-5)
 
 
 def test_an_ensemble_averages_probabilities() -> None:
@@ -153,3 +167,52 @@ def test_a_folder_without_model_is_an_error(tmp_path: Path) -> None:
         Predictor.load(tmp_path, device="cpu")
     with pytest.raises(InputError, match="no such folder"):
         Predictor.load(tmp_path / "nothing", device="cpu")
+
+
+def test_uncertainty_is_the_spread_of_all_networks_whichever_give_the_labels() -> None:
+    members = {name: Threshold(level, sharpness=1.0) for name, level in (("a", 0.0), ("b", 0.0), ("c", 100.0))}
+    image = box_image((20, 18, 16))
+    sure = 1 / (1 + np.exp(-2))
+    # Foreground: probabilities sure, sure, 1 - sure. Elsewhere all three say 1 - sure.
+    expected = np.where(image > 0, np.std([sure, sure, 1 - sure]), 0.0)
+    for chosen in (["a"], ["a", "b", "c"]):
+        found = Predictor(model(members, (2.0, 1.0, 1.0)), CPU, members=chosen).predict(
+            Image(image[None], FLIPPED), probabilities=True, uncertainty=True
+        )
+        np.testing.assert_allclose(found.uncertainty, expected, atol=1e-5)
+        alone = Predictor(model(members, (2.0, 1.0, 1.0)), CPU, members=chosen).predict(
+            Image(image[None], FLIPPED), probabilities=True
+        )
+        np.testing.assert_array_equal(found.labels.array, alone.labels.array)
+        np.testing.assert_allclose(found.probabilities, alone.probabilities, atol=1e-6)
+        assert alone.uncertainty is None
+
+
+def test_nothing_is_uncertain_outside_the_valid_region() -> None:
+    image = np.pad(box_image((20, 18, 16)), 6)
+    members = {"a": Threshold(0.0), "b": Threshold(-100.0)}
+    found = Predictor(model(members, (2.0, 2.0, 2.0)), CPU).predict(Image(image[None], np.eye(4)), uncertainty=True)
+    assert found.uncertainty.shape == image.shape
+    assert not found.uncertainty[image == 0].any()
+    assert found.uncertainty[image != 0].max() == pytest.approx(0.5, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("opinions", "expected"),
+    [
+        ([[1, 0, 0], [1, 0, 0]], 0.0),
+        ([[1, 0, 0], [0, 1, 0]], 0.5),
+        ([[1, 0, 0], [0, 1, 0], [0, 0, 1]], np.sqrt(1 / 3)),  # each variance is 2/9
+        ([[0.5, 0.5, 0], [0.5, 0, 0.5]], 0.25),
+    ],
+)
+def test_spread_of_three_classes(opinions: list[list[float]], expected: float) -> None:
+    stacked = torch.tensor(opinions, dtype=torch.float32).view(len(opinions), 1, 3, 1, 1, 1)
+    assert spread(stacked).item() == pytest.approx(expected)
+
+
+def test_one_network_has_no_uncertainty() -> None:
+    with pytest.raises(InputError, match=r"this model has one, primary\. Predict without --uncertainty"):
+        Predictor(model({"primary": Threshold()}), CPU).predict(
+            Image(box_image((9, 9, 9))[None], np.eye(4)), uncertainty=True
+        )

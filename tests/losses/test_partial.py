@@ -159,3 +159,40 @@ def test_wrong_shapes_and_options_are_refused():
 def test_losses_register_by_name():
     assert LOSSES.get("partial") is PartialSupervisionLoss
     assert {"crf", "distillation", "partial", "variance"} <= set(LOSSES.names())
+
+
+def test_weights_of_a_row_of_four_voxels():
+    """Foreground probabilities 3/4, 1/2, 1/4, 9/10; two annotated voxels, one of weight 1/10, one of no label."""
+    p = torch.tensor([0.75, 0.5, 0.25, 0.9], dtype=torch.float64).view(1, 1, 1, 1, -1)
+    logits = torch.cat([1 - p, p], dim=1).log()
+    target = torch.tensor([1, 0, 1, IGNORE]).view(1, 1, 1, 1, -1)
+    weights = torch.tensor([1.0, 1.0, 0.1, 5.0], dtype=torch.float64).view(1, 1, 1, 1, -1)
+    cross_entropy = (math.log(4 / 3) + math.log(2) + 0.1 * math.log(4)) / 2.1
+    dice = 1 - 2 * (0.75 + 0.1 * 0.25) / (0.75**2 + 0.5**2 + 0.1 * 0.25**2 + 1 + 0.1)
+    loss = PartialSupervisionLoss()(logits, target, weights=weights)
+    assert loss.item() == pytest.approx((cross_entropy + dice) / 2)
+
+
+def test_weights_that_are_all_the_same_change_nothing():
+    logits, target = example()
+    absent = torch.tensor([[False, False, False], [False, False, True]])
+    for factor in (1.0, 1e-3, 7.0):
+        weights = torch.full(target.shape, factor, dtype=torch.float64)
+        torch.testing.assert_close(
+            PartialSupervisionLoss()(logits, target, absent, weights), PartialSupervisionLoss()(logits, target, absent)
+        )
+
+
+def test_voxels_of_weight_zero_count_as_unannotated():
+    logits, target = example()
+    weights = (torch.rand(target.shape, generator=torch.Generator().manual_seed(1)) < 0.5).double()
+    ours, expected = logits.clone().requires_grad_(), logits.clone().requires_grad_()
+    PartialSupervisionLoss()(ours, target, weights=weights).backward()
+    PartialSupervisionLoss()(expected, torch.where(weights > 0, target, IGNORE)).backward()
+    torch.testing.assert_close(ours.grad, expected.grad)
+
+
+def test_weights_of_another_shape_are_refused():
+    logits, target = example()
+    with pytest.raises(ShapeError, match="weights: expected 1 channel"):
+        PartialSupervisionLoss()(logits, target, weights=torch.ones_like(logits))

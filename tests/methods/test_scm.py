@@ -1,12 +1,14 @@
 """Self and cross monitoring: terms by hand, teachers, refreshes."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from voxseed.methods.base import Batch, Progress
-from voxseed.methods.scm import SCMSettings, SelfAndCrossMonitoring, pseudo_label
+from voxseed.methods.scm import SCMSettings, SelfAndCrossMonitoring
 
 
 def _network(seed: int) -> nn.Module:
@@ -87,10 +89,17 @@ def test_gradients_reach_students_alone():
     assert all(parameter.grad is None for parameter in method.teachers.parameters())
 
 
-def test_pseudo_labels_leave_the_invalid_out():
-    logits = torch.tensor([[[[[0.0, 2.0]]], [[[1.0, 1.0]]]]])
-    valid = torch.tensor([[[[[True, False]]]]])
-    assert pseudo_label(logits, valid).flatten().tolist() == [1, 255]
+def test_labels_of_a_tool_are_neither_kept_nor_spared_from_distillation():
+    settings = {"cross_weight": 0.25, "temperature": 4.0}
+    method, batch = _method(**settings), _batch()
+    _moved(method)
+    batch.target[..., 1, 1, 1] = 1 - method.teachers["primary"](batch.image).argmax(dim=1)[0, 1, 1, 1]
+    untrusted = replace(batch, trusted=torch.tensor([False]))
+    unannotated = replace(batch, target=torch.full_like(batch.target, 255))
+    found, expected = (method.losses(each, Progress(0, 0, 0.0))["primary"] for each in (untrusted, unannotated))
+    for term, value in found.items():
+        torch.testing.assert_close(value, expected[term])
+    assert not torch.allclose(found["self"], method.losses(batch, Progress(0, 0, 0.0))["primary"]["self"])
 
 
 @pytest.mark.parametrize(

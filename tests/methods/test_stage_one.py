@@ -11,7 +11,8 @@ from voxseed.losses.partial import PartialSupervisionLoss
 from voxseed.losses.variance import VarianceLoss
 from voxseed.losses.working_grid import to_working_grid
 from voxseed.methods.base import Batch, Progress
-from voxseed.methods.stage_one import CRFSettings, StageOne, StageOneSettings, working_grid_factors
+from voxseed.methods.crf_term import CRFSettings, working_grid_factors
+from voxseed.methods.stage_one import StageOne, StageOneSettings
 
 
 def _batch(noise: float = 0.2) -> Batch:

@@ -31,10 +31,10 @@ def points(low, high, inside, class_name="a", number=1):
     return ObjectPoints(class_name, number, mm(np.atleast_2d(inside)), mm(outside))
 
 
-def build(annotation, settings=LENGTH_ONLY, array=None, valid=None):
+def build(annotation, settings=LENGTH_ONLY, array=None, valid=None, kind=SupervisionKind.PARTIAL):
     image = Image(np.zeros((1, *SHAPE), np.float32) if array is None else array, AFFINE)
     valid = np.ones(SHAPE, bool) if valid is None else valid
-    return build_supervision(annotation, image, LABELS, settings, valid, "case_1")
+    return build_supervision(annotation, image, LABELS, settings, valid, "case_1", kind)
 
 
 def test_one_object_one_sided_leaves_the_rest_of_its_box_unlabelled():
@@ -131,6 +131,30 @@ def test_boxes_leave_their_inside_unlabelled():
     expected[6:11, 4:7, 2:9] = IGNORE
     np.testing.assert_array_equal(found.target, expected)
     assert [(o.class_index, o.box_start, o.box_stop) for o in found.objects] == [(2, (6, 4, 2), (11, 7, 9))]
+
+
+def test_boxes_alone_leave_points_out_but_not_what_is_painted():
+    painted = np.full(SHAPE, 8, np.uint8)
+    painted[8, 6, 6] = 3
+    objects = (points((3, 2, 2), (13, 10, 10), (8, 6, 6)),)
+    found = build(CaseAnnotation("points", objects, painted=Volume(painted, AFFINE)), kind=SupervisionKind.BOXES)
+    expected = np.zeros(SHAPE, np.uint8)
+    expected[4:13, 3:10, 3:10] = IGNORE
+    expected[8, 6, 6] = 1
+    np.testing.assert_array_equal(found.target, expected)
+    assert found.kind is SupervisionKind.BOXES
+    assert found.objects == build(CaseAnnotation("points", objects)).objects
+    with pytest.raises(InputError, match="case_1, a: no voxel lies between the outside points"):
+        build(CaseAnnotation("points", (points((3, 2, 2), (3, 10, 10), (3, 6, 6)),)), kind=SupervisionKind.BOXES)
+
+
+def test_what_a_tool_labelled_is_not_trusted_and_says_nothing_about_what_it_lacks():
+    painted = np.zeros(SHAPE, np.uint8)
+    painted[5:9] = 3
+    noisy, dense = (build(CaseAnnotation(name, painted=Volume(painted, AFFINE))) for name in ("noisy-dense", "dense"))
+    np.testing.assert_array_equal(noisy.target, dense.target)
+    assert (noisy.trusted, noisy.absent) == (False, frozenset())
+    assert (dense.trusted, dense.absent) == (True, frozenset({2}))
 
 
 def test_painted_maps_are_taken_as_they_are():

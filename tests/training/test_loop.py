@@ -26,6 +26,9 @@ class NoiseCase:
     seeds = (np.array([[4, 4, 4]]),)
     absent = frozenset()
     noise = 0.1
+    trusted = True
+    objects = ()
+    painted = np.empty((0, 3), int)
 
     def __init__(self, number):
         self.number = number

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from voxseed.supervision.kinds import GrownObject, ObjectInPatch
 from voxseed.training.patches import (
     EpochSampler,
     PatchDataset,
@@ -13,10 +14,13 @@ from voxseed.training.patches import (
     augmented,
     choose_start,
     drawn_flips,
+    objects_in_patch,
     resized,
+    with_thin_parts,
     zoomed_shape,
 )
 from voxseed.training.settings import AugmentationSettings
+from voxseed.types import IGNORE
 
 
 @dataclass
@@ -27,10 +31,17 @@ class FakeCase:
     seeds: tuple[np.ndarray, ...] = ()
     absent: frozenset[int] = frozenset({2})
     noise: float = 0.5
+    trusted: bool = True
+    objects: tuple[GrownObject, ...] = ()
+    painted: np.ndarray = field(default_factory=lambda: np.empty((0, 3), int))
+    target: np.ndarray | None = None
     reads: list[tuple[str, tuple[int, int, int]]] = field(default_factory=list)
 
     def read(self, name, start, shape, fill):
         self.reads.append((name, start))
+        if name == "target" and self.target is not None:
+            padded = np.pad(self.target, 50, constant_values=fill)
+            return padded[tuple(slice(low + 50, low + 50 + size) for low, size in zip(start, shape, strict=True))]
         array = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
         return array[None] if name == "image" else np.ones(shape, dtype=np.uint8)
 
@@ -51,7 +62,7 @@ def test_a_patch_depends_on_its_index_alone():
     first, second = (PatchDataset([FakeCase(), FakeCase(), FakeCase()], _settings()) for _ in range(2))
     list(map(first.__getitem__, range(4)))  # what was read before does not matter
     for key, value in first[7].items():
-        assert value.equal(second[7][key]), key
+        assert value == second[7][key] if key == "objects" else value.equal(second[7][key]), key
     assert not first[7]["image"].equal(first[8]["image"])
 
 
@@ -81,6 +92,49 @@ def test_a_foreground_patch_holds_its_seed_and_stays_in_the_case(seed_voxel):
         assert all(low <= voxel < low + 4 for low, voxel in zip(start, seed_voxel, strict=True))
         assert all(0 <= low <= size - 4 for low, size in zip(start, case.shape, strict=True))
     assert len(set(starts)) == (1 if seed_voxel != (5, 4, 3) else len(set(starts)))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_patch_that_needs_no_foreground_holds_a_painted_voxel(share):
+    case = FakeCase(shape=(30, 30, 30), seeds=(np.array([[3, 3, 3]]),), painted=np.array([[3, 3, 3], [20, 25, 29]]))
+    settings = _settings(foreground_share=share)
+    held = []
+    for n in range(40):
+        start = np.array(choose_start(case, settings, np.random.default_rng(n)))
+        held.append([((start <= voxel) & (voxel < start + 4)).all() for voxel in case.painted])
+    assert all(any(each) for each in held)
+    assert any(second for _, second in held)
+
+
+def test_every_patch_of_a_case_with_slices_holds_a_part_of_one():
+    target = np.full((40, 36, 30), IGNORE, np.uint8)
+    target[:, :, 7] = 0
+    target[12:20, 10:20, 7] = 1
+    case = FakeCase(target.shape, painted=np.argwhere(target != IGNORE)[::50], target=target, absent=frozenset())
+    dataset = PatchDataset([case], _settings(shape=(12, 12, 12), foreground_share=0.0))
+    for index in range(60):
+        patch = dataset[index]["target"][0].numpy()
+        annotated = np.flatnonzero((patch != IGNORE).any(axis=(0, 1)))
+        # A whole slice of the patch, as far as the case reaches; two where the patch is enlarged, and no other voxel.
+        assert 1 <= len(annotated) <= 2
+        assert np.ptp(annotated) == len(annotated) - 1
+        assert (patch[:, :, annotated] != IGNORE).all()
+
+
+@pytest.mark.parametrize(
+    ("source", "shrunk", "expected"),
+    [
+        # Of 5 voxels the middle ones of 4 parts are 0, 1, 3, 4; voxel 2 goes to the part with its centre, the third.
+        ([255, 255, 1, 255, 255], [255, 255, 255, 255], [255, 255, 1, 255]),
+        ([0, 255, 1, 255, 255], [0, 255, 255, 255], [0, 255, 1, 255]),
+        ([255, 255, 1, 0, 255], [255, 255, 0, 255], [255, 255, 0, 255]),  # what is there stays
+        ([255, 255, 255, 255, 255], [255] * 4, [255] * 4),
+    ],
+)
+def test_thin_parts_come_back(source, shrunk, expected):
+    rows = [np.array(row, np.uint8).reshape(1, -1, 1, 1) for row in (source, shrunk)]
+    np.testing.assert_array_equal(resized(rows[0], (4, 1, 1), "nearest-exact"), rows[1])
+    assert with_thin_parts(rows[1], rows[0]).ravel().tolist() == expected
 
 
 def test_a_patch_larger_than_the_case_is_centred_on_it():
@@ -174,3 +228,50 @@ def test_processes_share_the_indices_of_an_epoch(world_size):
         sampler.set_epoch(2)
     indices = sorted(index for sampler in samplers for index in sampler)
     assert indices == list(range(8 * world_size, 12 * world_size))
+
+
+@pytest.mark.parametrize(
+    ("start", "read", "flipped_axes", "expected"),
+    [
+        ((0, 0, 0), (8, 8, 8), (), ((2, 1, 3), (6, 3, 8), True, (4, 2, 5))),
+        ((1, 0, 2), (8, 8, 8), (), ((1, 1, 1), (5, 3, 6), True, (4, 2, 5))),
+        ((0, 0, 0), (8, 8, 8), (0, 2), ((2, 1, 0), (6, 3, 5), True, (4, 2, 5))),  # 8 - 6 to 8 - 2, 8 - 8 to 8 - 3
+        ((3, 0, 0), (8, 8, 8), (0,), ((5, 1, 3), (8, 3, 8), False, (4, 2, 5))),  # one voxel lies before the patch
+        ((0, 0, 0), (4, 4, 8), (), ((4, 2, 3), (8, 6, 8), False, (8, 4, 5))),  # twice enlarged along two axes
+        ((0, 0, 0), (16, 16, 16), (), ((1, 0, 1), (3, 1, 4), True, (2, 1, 3))),  # voxels whose centres lie in the box
+        ((6, 0, 0), (8, 8, 8), (), None),
+    ],
+)
+def test_objects_are_where_the_patch_has_them(start, read, flipped_axes, expected):
+    item = GrownObject(2, (2, 1, 3), (6, 3, 8), true_voxels=20.0)
+    found = objects_in_patch([item], start, read, (8, 8, 8), flipped_axes)
+    if expected is None:
+        assert found == ()
+    else:
+        assert found == (ObjectInPatch(2, *expected, true_voxels=20.0 * 512 / np.prod(read)),)
+
+
+def test_the_box_of_an_object_moves_with_its_voxels():
+    """Whatever zoom, place and flips: the patch of a map of the box is the box in the patch."""
+
+    @dataclass
+    class BoxCase(FakeCase):
+        shape: tuple[int, int, int] = (20, 20, 20)
+        objects: tuple[GrownObject, ...] = (GrownObject(1, (6, 7, 5), (13, 12, 15)),)
+
+        def read(self, name, start, shape, fill):
+            box = np.zeros((60, 60, 60), np.uint8)  # 20 voxels around the case, which a patch may reach into
+            box[26:33, 27:32, 25:35] = 1
+            cut = box[tuple(slice(low + 20, low + 20 + size) for low, size in zip(start, shape, strict=True))]
+            return cut[None].astype(np.float32) if name == "image" else cut
+
+    dataset = PatchDataset([BoxCase()], _settings(shape=(12, 12, 12), augmentation=AugmentationSettings(zoom=0.5)))
+    wholes = set()
+    for index in range(60):
+        sample = dataset[index]
+        drawn = torch.zeros_like(sample["target"])
+        for item in sample["objects"]:
+            drawn[(0, *item.slices)] = 1
+            wholes.add(item.is_whole)
+        assert torch.equal(drawn, sample["target"]), index
+    assert wholes == {True, False}

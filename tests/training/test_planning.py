@@ -68,6 +68,26 @@ def test_arguments_of_a_network_replace_the_planned_ones():
 
 
 @pytest.mark.parametrize(
+    ("planes", "members"),
+    [
+        (("coronal", "axial"), ("primary", "axial", "coronal")),
+        (("axial",), ("primary", "axial")),
+        (("sagittal", "coronal"), ("primary", "coronal", "sagittal")),
+    ],
+)
+def test_2d_networks_are_those_of_annotated_planes_and_read_their_slices(planes, members):
+    settings = load_run_settings(overrides=["networks.axial.width=4"])
+    (stage,) = plan_stages(get_recipe("cross-teaching"), settings, "cpu", planes)
+    assert stage.members == members
+    networks = plan_networks(settings, stage.members, (1.0, 1.0, 3.0), (32, 32, 16))
+    axes = {"sagittal": 0, "coronal": 1, "axial": 2}
+    for member in members[1:]:
+        assert networks[member]["architecture"] == "unet2d"
+        assert networks[member]["axis"] == axes[member]
+        assert networks[member]["width"] == (4 if member == "axial" else 16)
+
+
+@pytest.mark.parametrize(
     ("overrides", "expected"),
     [
         ([], [("stage-one", 800), ("scm", 270)]),  # a third, rounded up to whole epochs

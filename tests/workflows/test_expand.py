@@ -2,6 +2,7 @@
 
 import csv
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from voxseed.data.datasets import Dataset
 from voxseed.data.splits import Fold, Splits
 from voxseed.data.volumes import read_label
-from voxseed.errors import InputError
+from voxseed.errors import InputError, InterruptedRunError
 from voxseed.supervision.expansion import ExpansionSettings
+from voxseed.workflows import expand as expand_module
 from voxseed.workflows.expand import expand
 from voxseed.workflows.simulate import simulate
 
@@ -138,3 +140,54 @@ def test_annotations_of_test_cases_alone_are_nothing_to_train_on(dataset, tmp_pa
     Splits(dataset.cases, ()).write(dataset.root / "splits.json")
     with pytest.raises(InputError, match=r"no case of .* to train on is annotated"):
         expand(dataset.root, None, ExpansionSettings(), tmp_path / "out")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Everything that belongs to a dataset."""
+    files = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    return {str(name): path.read_bytes() for name, path in files.items() if name.parts[0] != ".expansion"}
+
+
+def test_two_parts_give_the_dataset_of_one_job(tiny_dataset: Path, tmp_path: Path) -> None:
+    settings = ExpansionSettings()
+    whole = expand(tiny_dataset, None, settings, tmp_path / "whole")
+    first = expand(tiny_dataset, None, settings, tmp_path / "parts", shard="1/2")
+    assert (first.missing, len(first.cases)) == (2, 2)
+    with pytest.raises(InputError, match=r"without dataset\.json"):
+        Dataset.open(tmp_path / "parts")
+    second = expand(tiny_dataset, None, settings, tmp_path / "parts", shard="2/2")
+    assert (second.missing, second.rows()) == (0, whole.rows())
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "parts/labelsTr").iterdir()}
+    assert expand(tiny_dataset, None, settings, tmp_path / "parts", shard="1/1").missing == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before, "what is complete is left"
+
+
+def test_parts_of_another_expansion_and_other_files_are_left_alone(tiny_dataset: Path, tmp_path: Path) -> None:
+    expand(tiny_dataset, None, ExpansionSettings(), tmp_path / "parts", shard="1/2")
+    before = contents(tmp_path / "parts")
+    with pytest.raises(InputError, match="holds parts of an expansion with other settings, labels or cases"):
+        expand(tiny_dataset, None, ExpansionSettings(foreground_threshold=0.3), tmp_path / "parts", shard="2/2")
+    assert contents(tmp_path / "parts") == before
+    with pytest.raises(InputError, match="is there already and not empty"):
+        expand(tiny_dataset, None, ExpansionSettings(), tiny_dataset, shard="1/2")
+    assert not (tiny_dataset / ".expansion").exists()
+
+
+def test_ctrl_c_in_a_part_says_how_to_go_on(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, calls = expand_module.build_supervision, []
+
+    def interrupted(*arguments: object) -> object:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    monkeypatch.setattr(expand_module, "build_supervision", interrupted)
+    with pytest.raises(InterruptedRunError, match=r"complete cases are kept in .*parts\. Go on with the same command"):
+        expand(tiny_dataset, None, ExpansionSettings(), tmp_path / "parts", shard="1/1")
+    calls += [()] * 9
+    assert expand(tiny_dataset, None, ExpansionSettings(), tmp_path / "parts", shard="1/1").missing == 0
+    assert len(calls) == 11 + 3, "the first case was complete"

@@ -1,22 +1,41 @@
+import json
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 import torch
+from pydicom.uid import EnhancedCTImageStorage
 from torch import Tensor, nn
 
 from voxseed.data.datasets import Dataset
 from voxseed.data.normalisation import Normalisation
 from voxseed.data.preprocessing import Preprocessing
 from voxseed.data.volumes import Volume, read_volume, write_volume
-from voxseed.errors import InputError
+from voxseed.errors import InputError, InterruptedRunError
 from voxseed.inference import model_files
 from voxseed.inference.model_files import ModelDescription, NetworkDescription, save_model
+from voxseed.workflows import predict as predict_module
 from voxseed.workflows.predict import predict
+from voxseed.workflows.prediction_inputs import find_inputs
 
 AFFINE = np.array([[-1.0, 0, 0, 9], [0, 0, 2.0, -4], [0, 1.5, 0, 3], [0, 0, 0, 1]])
+
+
+RANGE = {
+    "lowest_ml": 0.2,
+    "highest_ml": 1.0,
+    "most_parts": 1,
+    "touches_border": False,
+    "is_absent_somewhere": False,
+}
+
+
+def edit_model(run: Path, **changes: Any) -> None:
+    path = run / "model/model.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
 class Positive(nn.Module):
@@ -67,14 +86,15 @@ def write(path: Path, array: np.ndarray) -> Path:
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    """Of the label maps."""
+    return sorted(path.name for path in folder.iterdir() if path.is_file() and path.suffix != ".csv")
 
 
 @pytest.mark.parametrize("name", ["scan_0000.nii.gz", "scan.nii.gz", "scan.nrrd", "scan.mha"])
 def test_a_file(run: Path, tmp_path: Path, name: str) -> None:
-    written = predict(run, [write(tmp_path / "in" / name, image())], tmp_path / "out", device="cpu")
+    written = predict(run, [write(tmp_path / "in" / name, image())], tmp_path / "out", device="cpu").written
     ending = name[name.index(".") :]
-    assert written == [tmp_path / f"out/scan{ending}"]
+    assert written == (tmp_path / f"out/scan{ending}",)
     found = read_volume(written[0])
     np.testing.assert_array_equal(found.array, np.where(image() > 0, 4, 0))
     np.testing.assert_allclose(found.affine, AFFINE, atol=1e-6)
@@ -167,20 +187,123 @@ def test_a_bad_case_does_not_keep_the_others_from_being_predicted(run: Path, tmp
     assert names(tmp_path / "out") == ["b_good.nii.gz"]
 
 
-def test_a_folder_that_must_be_imported_first_gives_the_command(run: Path, tmp_path: Path, write_dicom: Any) -> None:
-    dicom = tmp_path / "dicom scans"
-    file = write_dicom(dicom / "anna", np.zeros((4, 4, 4), np.int16))[0]
-    write(tmp_path / "deep" / "anna" / "t1.nii.gz", image())
-    for path, found, command in [
-        (dicom, "DICOM files, such as im00", f"'{dicom}' --out '{dicom}-dataset' --classes tumour"),
-        (file, "DICOM files, such as im00", f"'{file}' --out '{file.with_suffix('')}-dataset' --classes tumour"),
-        (tmp_path / "deep", "images in folders, such as t1.nii.gz", f"deep --out {tmp_path}/deep-dataset"),
-    ]:
-        with pytest.raises(InputError) as raised:
-            predict(run, [path], tmp_path / "out", device="cpu")
-        assert f"{path}: {found}" in str(raised.value)
-        assert "voxseed dataset import " in str(raised.value)
-        assert command in str(raised.value)
+def test_a_folder_that_must_be_imported_first_gives_the_command(run: Path, tmp_path: Path) -> None:
+    deep = tmp_path / "deep scans"
+    write(deep / "anna" / "t1.nii.gz", image())
+    with pytest.raises(InputError) as raised:
+        predict(run, [deep], tmp_path / "out", device="cpu")
+    message = str(raised.value)
+    assert message.startswith(f"{deep}: images in folders, such as t1.nii.gz; expected images, or a dataset. Make one")
+    assert f"voxseed dataset import '{deep}' --out '{deep}-dataset' --classes tumour and predict that." in message
+
+
+@pytest.fixture
+def dicom(tmp_path: Path, write_dicom: Any) -> Path:
+    """Two studies: anna, an oblique series and a scout of other slices; bert, one multi-frame file."""
+    turned = {"orientation": (0.8, 0.6, 0, 0, 0, -1), "spacing_mm": (0.7, 0.8, 2.6), "FrameOfReferenceUID": "1.2.3"}
+    array = (10 * image(0)).astype(np.int16)
+    write_dicom(tmp_path / "dicom/anna", array, **turned, PatientID="anna 1")
+    enhanced = {"SOPClassUID": EnhancedCTImageStorage, "StudyInstanceUID": "1.2.9", "PatientID": "bert"}
+    write_dicom(tmp_path / "dicom/bert", array, multi_frame=True, **turned, **enhanced)
+    return tmp_path / "dicom"
+
+
+def test_dicom_series_are_predicted_as_they_are(run: Path, dicom: Path, tmp_path: Path) -> None:
+    predict(run, [dicom], tmp_path / "out", device="cpu")
+    assert names(tmp_path / "out") == ["anna-1.nii.gz", "bert.nii.gz"]
+    (case,) = find_inputs([dicom / "anna"], ["MRI 0"])
+    volume = case.channels[0].read()
+    write_volume(tmp_path / "in.nii.gz", volume)
+    predict(run, [tmp_path / "in.nii.gz"], tmp_path / "same", device="cpu")
+    found, expected = read_volume(tmp_path / "out/anna-1.nii.gz"), read_volume(tmp_path / "same/in.nii.gz")
+    np.testing.assert_allclose(found.affine, volume.affine, atol=1e-4)
+    np.testing.assert_array_equal(found.array, expected.array)
+    assert 0 < (found.array == 4).sum() < found.array.size
+    predict(run, [dicom / "bert" / "frames.dcm"], tmp_path / "one", device="cpu")
+    assert names(tmp_path / "one") == ["bert.nii.gz"]
+
+
+def test_dicom_segmentations_are_written_for_dicom_series_only(run: Path, dicom: Path, tmp_path: Path) -> None:
+    pytest.importorskip("highdicom")
+    summary = predict(run, [dicom], tmp_path / "out", format="dicom-seg", device="cpu")
+    assert summary.written == (tmp_path / "out/anna-1.dcm", tmp_path / "out/bert.dcm")
+    predict(run, [dicom], tmp_path / "nifti", device="cpu")
+    for case in ("anna-1", "bert"):
+        count = (read_volume(tmp_path / f"nifti/{case}.nii.gz").array == 4).sum()
+        assert pydicom.dcmread(tmp_path / f"out/{case}.dcm").pixel_array.sum() == count > 0
+    for file in (dicom / "anna").iterdir():
+        header = pydicom.dcmread(file)
+        del header.FrameOfReferenceUID
+        header.save_as(file)
+    with pytest.raises(InputError, match=r"1 of 2 cases could not be predicted, .*\n.*without FrameOfReferenceUID"):
+        predict(run, [dicom], tmp_path / "again", format="dicom-seg", device="cpu")
+    assert names(tmp_path / "again") == ["bert.dcm"]
+    path = write(tmp_path / "in/scan.nii.gz", image())
+    with pytest.raises(InputError, match=r"scan\.nii\.gz: no DICOM series, so a DICOM Segmentation has no slices"):
+        predict(run, [dicom, path], tmp_path / "more", format="dicom-seg", device="cpu")
+    assert not (tmp_path / "more").exists()
+
+
+def test_a_series_is_chosen_by_its_description(run: Path, dicom: Path, tmp_path: Path, write_dicom: Any) -> None:
+    write_dicom(dicom / "more", np.zeros((4, 4, 4), np.int16), SeriesDescription="scout", PatientID="anna 1")
+    with pytest.raises(InputError, match=r"case anna 1 has 2 series, .*Choose by description with --series REGEX"):
+        predict(run, [dicom], tmp_path / "out", device="cpu")
+    predict(run, [dicom], tmp_path / "out", series="axial", device="cpu")
+    assert names(tmp_path / "out") == ["anna-1.nii.gz", "bert.nii.gz"]
+    with pytest.raises(InputError, match=r"--series \[: no regular expression"):
+        predict(run, [dicom], tmp_path / "out", series="[", device="cpu")
+
+
+def test_an_irregular_series_is_refused_before_anything_is_predicted(run: Path, dicom: Path, tmp_path: Path) -> None:
+    sorted((dicom / "anna").iterdir())[3].unlink()
+    with pytest.raises(InputError, match=r"anna, series T1 axial: 1 slice missing of 11 every 2\.60 mm"):
+        predict(run, [dicom], tmp_path / "out", device="cpu")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("wanted", "ending"), [("nifti", ".nii.gz"), ("nrrd", ".nrrd")])
+def test_another_format_holds_the_same_voxels(run: Path, tmp_path: Path, wanted: str, ending: str) -> None:
+    path = write(tmp_path / "in/scan.mha", image())
+    (written,) = predict(run, [path], tmp_path / "out", format=wanted, device="cpu").written
+    assert written.name == f"scan{ending}"
+    found = read_volume(written)
+    np.testing.assert_array_equal(found.array, np.where(image() > 0, 4, 0))
+    np.testing.assert_allclose(found.affine, AFFINE, atol=1e-6)
+    with pytest.raises(InputError, match=r"--format dicom: unknown format\. Known: nifti, nrrd, dicom-seg\."):
+        predict(run, [path], tmp_path / "out", format="dicom", device="cpu")
+
+
+def rows(path: Path) -> list[list[str]]:
+    return [line.split(",") for line in path.read_text().splitlines()]
+
+
+def test_volumes_of_classes_and_objects_and_doubts_lie_beside_the_predictions(run: Path, tmp_path: Path) -> None:
+    """Two boxes of 27 and 8 voxels of 3 mm³, one of them at the border."""
+    array = np.full((12, 12, 12), -1.0, np.float32)
+    array[0, 0, 0] = -2.0
+    array[2:5, 2:5, 2:5], array[8:10, 8:10, 10:12] = 3.0, 3.0
+    summary = predict(run, [write(tmp_path / "in/scan.nii.gz", array)], tmp_path / "out", device="cpu")
+    assert rows(tmp_path / "out/volumes.csv") == [
+        ["case", "class", "object", "volume_ml"],
+        ["scan", "tumour", "all", "0.105"],
+        ["scan", "tumour", "1", "0.081"],
+        ["scan", "tumour", "2", "0.024"],
+    ]
+    assert rows(tmp_path / "out/distrust.csv") == [["case", "class", "rule", "reason"]], "no ranges in this model"
+    edit_model(run, class_ranges={"tumour": RANGE})
+    summary = predict(run, [tmp_path / "in"], tmp_path / "out", device="cpu")
+    assert [row[:3] for row in rows(tmp_path / "out/distrust.csv")[1:]] == [
+        ["scan", "tumour", "border"],
+        ["scan", "tumour", "parts"],
+        ["scan", "tumour", "volume"],
+    ]
+    assert [row[:3] for row in summary.rows()] == [("scan", "tumour", rule) for rule in ("border", "parts", "volume")]
+
+
+def test_an_empty_prediction_has_a_volume_of_0_and_is_doubted(run: Path, tmp_path: Path) -> None:
+    predict(run, [write(tmp_path / "in/scan.nii.gz", -np.abs(image()))], tmp_path / "out", device="cpu")
+    assert rows(tmp_path / "out/volumes.csv")[1:] == [["scan", "tumour", "all", "0"]]
+    assert rows(tmp_path / "out/distrust.csv")[1][:3] == ["scan", "tumour", "empty"]
 
 
 def test_nothing_starts_with_inputs_that_cannot_be_meant(run: Path, tmp_path: Path) -> None:
@@ -198,4 +321,73 @@ def test_nothing_starts_with_inputs_that_cannot_be_meant(run: Path, tmp_path: Pa
         with pytest.raises(InputError, match=sentence):
             predict(run, inputs, out, device="cpu")
     assert not (tmp_path / "out").exists()
-    assert predict(run, [first, first], tmp_path / "out", device="cpu") == [tmp_path / "out/scan.nii.gz"]
+    assert predict(run, [first, first], tmp_path / "out", device="cpu").written == (tmp_path / "out/scan.nii.gz",)
+
+
+def changed(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.nii.gz")}
+
+
+def test_a_shard_leaves_what_is_complete_and_replaces_what_would_be_another(run: Path, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        write(tmp_path / f"in/{name}.nii.gz", image())
+    out = tmp_path / "out"
+    first = predict(run, [tmp_path / "in"], out, shard="1/2", device="cpu")
+    assert [path.name for path in first.written] == ["a.nii.gz", "c.nii.gz"]
+    before = changed(out)
+    again = predict(run, [tmp_path / "in"], out, shard="1/1", device="cpu")
+    assert ([path.name for path in again.written], again.complete, again.elsewhere) == (["b.nii.gz"], 2, 0)
+    assert {name: changed(out)[name] for name in before} == before
+    assert len(rows(out / "volumes.csv")) > 3
+
+    def written(**options: Any) -> list[str]:
+        return [
+            path.name for path in predict(run, [tmp_path / "in"], out, shard="1/1", device="cpu", **options).written
+        ]
+
+    assert written() == []
+    write(tmp_path / "in/b.nii.gz", image(seed=1))
+    assert written() == ["b.nii.gz"], "another image"
+    (out / "c.nii.gz").unlink()
+    assert written() == ["c.nii.gz"], "gone"
+    assert len(written(ensemble=True)) == 3, "other options"
+    edit_model(run, overlap=0.25)
+    assert len(written(ensemble=True)) == 3, "another model"
+    assert written(ensemble=True) == []
+    assert len(predict(run, [tmp_path / "in"], out, ensemble=True, device="cpu").written) == 3, "not divided"
+
+
+def test_a_damaged_record_is_a_sentence(run: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "in/a.nii.gz", image())
+    predict(run, [path], tmp_path / "out", shard="1/1", device="cpu")
+    record = tmp_path / "out/records/a.json"
+    content = json.loads(record.read_text())
+    for damaged, sentence in [
+        ({**content, "version": 9}, r"a\.json: expected the record of a prediction, version 1\. Remove it"),
+        ({"version": 1}, r"a\.json: damaged \('case'\)\. Remove it"),
+        ({**content, "doubts": [{"colour": "red"}]}, r"a\.json: damaged \(.*colour.*\)\. Remove it"),
+    ]:
+        record.write_text(json.dumps(damaged))
+        with pytest.raises(InputError, match=sentence):
+            predict(run, [path], tmp_path / "out", shard="1/1", device="cpu")
+
+
+def test_ctrl_c_in_a_shard_says_how_to_go_on(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b"):
+        write(tmp_path / f"in/{name}.nii.gz", image())
+    original = predict_module.write_volume
+
+    def interrupted(path: Path, volume: Volume) -> None:
+        if path.name == "b.nii.gz":
+            raise KeyboardInterrupt
+        original(path, volume)
+
+    monkeypatch.setattr(predict_module, "write_volume", interrupted)
+    with pytest.raises(InterruptedRunError, match=r"complete cases are kept in .*out\. Go on with the same command\."):
+        predict(run, [tmp_path / "in"], tmp_path / "out", shard="1/1", device="cpu")
+    with pytest.raises(KeyboardInterrupt):
+        predict(run, [tmp_path / "in"], tmp_path / "new", device="cpu")
+    monkeypatch.undo()
+    monkeypatch.setattr(model_files, "build_network", lambda *_, **__: Positive())
+    found = predict(run, [tmp_path / "in"], tmp_path / "out", shard="1/1", device="cpu")
+    assert ([path.name for path in found.written], found.complete) == (["b.nii.gz"], 1)

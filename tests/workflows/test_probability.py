@@ -107,12 +107,18 @@ def test_samples_and_their_spread_are_written(trained, balls, tmp_path):
     prediction = Predictor.load(trained, device="cpu", samples=3).predict(
         Dataset.open(balls).read_image("ball_0"), uncertainty=True
     )
-    written = np.asarray(nib.load(tmp_path / "out/uncertainty/ball_0_uncertainty.nii.gz").dataobj)
+    written = np.asarray(nib.load(tmp_path / "out/uncertainty/ball_0.nii.gz").dataobj)
     np.testing.assert_allclose(written, prediction.uncertainty, atol=1e-6)
     assert written.max() > 0
     lines = (tmp_path / "out" / "uncertainty.csv").read_text().splitlines()
     mean = prediction.mean_uncertainty
     assert lines == ["case,uncertainty", f"ball_0,{'' if np.isnan(mean) else f'{mean:.6g}'}"]
+    # Another number of samples is another prediction; without them there is no table of their spread.
+    again = predict(trained, [image], tmp_path / "out", **options, shard="1/1")
+    fewer = predict(trained, [image], tmp_path / "out", **{**options, "samples": 2}, shard="1/1")
+    assert (again.complete, fewer.complete) == (1, 0)
+    predict(trained, [image], tmp_path / "plain", device="cpu")
+    assert not (tmp_path / "plain" / "uncertainty.csv").exists()
     # Evaluation finds the probabilities, and the report draws how reliable they are.
     summary = evaluate(tmp_path / "out", balls, tmp_path / "metrics.csv")
     assert [each.class_name for each in summary.calibrations] == ["ball"]
@@ -120,6 +126,24 @@ def test_samples_and_their_spread_are_written(trained, balls, tmp_path):
     evaluate(tmp_path / "out", balls, tmp_path / "second.csv", against=tmp_path / "metrics.csv")
     page = report(tmp_path / "second.csv", tmp_path / "report.html").read_text()
     assert "<h2>Calibration</h2>" in page
+
+
+def test_targets_that_are_guesses_tell_no_volumes(trained):
+    assert Predictor.load(trained, device="cpu").model.description.class_ranges == {}
+
+
+@pytest.mark.parametrize("method", ["dtp", "deepcut", "size-loss"])
+def test_methods_that_need_boxes_refuse_scattered_points(balls, tmp_path, method):
+    with pytest.raises(InputError, match="the class 'ball' has no outside points and no box"):
+        train(balls, annotations="scattered-points", method=method, run=tmp_path / "run", overrides=TINY, device="cpu")
+
+
+def test_parts_of_an_expansion_are_of_one_kind(balls, tmp_path):
+    for number in (1, 2):
+        summary = expand(balls, "box", ExpansionSettings(), tmp_path / "out", kind="probability", shard=f"{number}/2")
+    assert (summary.missing, summary.header()[5:]) == (0, ("Dice", "cases"))
+    with pytest.raises(InputError, match="holds parts of an expansion with other settings"):
+        expand(balls, "scattered-points", ExpansionSettings(), tmp_path / "out", shard="1/2")
 
 
 def test_both_terms_of_the_transformer_are_logged_and_finite(trained):

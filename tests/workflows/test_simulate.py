@@ -51,7 +51,22 @@ def test_the_set_is_in_the_dataset_and_can_be_read(dataset):
     assert 2 <= margins <= 3
 
 
-@pytest.mark.parametrize("protocol", ["points", "extreme-points", "box", "dense"])
+def test_slices_are_painted_and_their_share_is_told(dataset):
+    summary = simulate(dataset.root, "slices", every_slices=3, planes=["axial", "sagittal"], seed=2)
+    found = dataset.annotations("slices")
+    shares = []
+    for case in found.cases:
+        painted = found.read(case).painted.array != 3
+        axial, sagittal = painted.all(axis=(0, 1)), painted.all(axis=(1, 2))
+        assert axial.sum() == 4
+        expected = np.broadcast_to(axial[None, None] | sagittal[:, None, None], painted.shape)
+        np.testing.assert_array_equal(painted, expected)
+        shares.append(painted.mean())
+    assert summary.painted_share == pytest.approx(np.mean(shares))
+    assert simulate(dataset.root, "points").painted_share is None
+
+
+@pytest.mark.parametrize("protocol", ["points", "extreme-points", "box", "dense", "slices"])
 def test_every_protocol_survives_the_disk(dataset, protocol):
     simulate(dataset.root, protocol)
     found = dataset.annotations(protocol)
@@ -100,6 +115,13 @@ def test_an_unreadable_label_leaves_nothing_behind(dataset):
         ({"protocol": "pionts"}, UnknownNameError, "Did you mean 'points'"),
         ({"protocol": "points", "margin_voxels": (5, 1)}, InputError, "1 <= least <= greatest"),
         ({"protocol": "points", "inside_points": 0}, InputError, "inside_points = 0"),
+        (
+            {"protocol": "slices", "planes": ["axial", "oblique"]},
+            InputError,
+            "simulation: planes.* = .*'sagittal', 'coronal' or 'axial'",
+        ),
+        ({"protocol": "slices", "planes": ["axial", "axial"]}, InputError, "expected two different planes"),
+        ({"protocol": "slices", "every_slices": 1}, InputError, "every_slices = 1"),
         ({"protocol": "points", "set_name": "../x"}, InputError, "expected a plain name"),
     ],
 )

@@ -64,7 +64,7 @@ def test_provenance_names_no_private_path(trained):
 
 def test_a_run_predicts_on_the_grid_of_its_input(trained, tiny_dataset, tmp_path):
     images = sorted((tiny_dataset / "imagesTr").iterdir())[:1]
-    (written,) = predict(trained, images, tmp_path, device="cpu")
+    (written,) = predict(trained, images, tmp_path, device="cpu").written
     assert written.exists()
     dataset = Dataset.open(tiny_dataset)
     assert dataset.read_grid("ball_0").shape == (24, 20, 16)
@@ -190,3 +190,11 @@ def test_dense_selection_keeps_the_best_validation(tiny_dataset, tmp_path):
     best = torch.load(run / "stages" / "01-partial" / "best.ckpt", weights_only=True)
     for name, value in _weights(run).items():
         assert best["weights"]["primary"][name.removeprefix("primary/")].equal(value)
+
+
+def test_a_model_knows_the_ranges_of_its_training_cases(trained):
+    """Balls of 485 to 515 voxels of 3.375 mm³, that is about 1.7 ml: known from below and from above."""
+    description = json.loads((trained / "model" / "model.json").read_text())
+    seen = description["class_ranges"]["ball"]
+    assert 0.5 < seen["lowest_ml"] < 1.7 < seen["highest_ml"] < 6
+    assert (seen["most_parts"], seen["touches_border"], seen["is_absent_somewhere"]) == (1, False, False)

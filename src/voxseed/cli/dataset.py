@@ -43,6 +43,8 @@ def simulate(
     ),
     inside_points: Annotated[int, typer.Option(min=1, help="Per object.")] = 1,
     points: Annotated[int, typer.Option(min=1, help="Of scattered-points: per object, at most.")] = 200,
+    every_slices: Annotated[int, typer.Option(min=2, help="Of slices: distance; twice that in the second plane.")] = 12,
+    planes: Annotated[str, typer.Option(help="Of slices: one or two of axial, coronal, sagittal.")] = "axial,coronal",
 ) -> None:
     """Simulate what a person would annotate, from dense labels."""
     from voxseed.workflows import simulate as workflow
@@ -56,9 +58,12 @@ def simulate(
         margin_voxels=margin_voxels,
         inside_points=inside_points,
         points=points,
+        every_slices=every_slices,
+        planes=[plane.strip() for plane in planes.split(",")],
     )
     print_table(summary.header(), summary.rows())
-    print_line(f"Annotation set: {summary.path}")
+    share = "" if summary.painted_share is None else f", {summary.painted_share:.1%} of the voxels"
+    print_line(f"Annotation set: {summary.path}{share}")
 
 
 app.command("import")(import_command.import_dataset)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from voxseed.cli.options import Annotations, Config, DatasetPath, Overrides, Preset
+from voxseed.cli.options import Annotations, Config, DatasetPath, Overrides, Preset, ShardOption
 from voxseed.cli.output import print_line, print_table
 
 
@@ -20,6 +20,7 @@ def expand(
     sigma_mm: Annotated[
         float | None, typer.Option(help="Of scattered points; from their spacing if not given.")
     ] = None,
+    shard: ShardOption = None,
 ) -> None:
     """Grow annotations into supervision and write it as an nnU-Net dataset."""
     from voxseed.training.settings import load_run_settings
@@ -27,6 +28,9 @@ def expand(
 
     overrides = [*(set_ or []), *([] if sigma_mm is None else [f"expansion.probability.sigma_mm={sigma_mm}"])]
     settings = load_run_settings(preset, config, overrides).expansion
-    summary = workflow.expand(dataset, annotations, settings, out, kind=kind)
+    summary = workflow.expand(dataset, annotations, settings, out, kind=kind, shard=shard)
     print_table(summary.header(), summary.rows())
+    if summary.missing:
+        print_line(f"{summary.missing} cases are left to other jobs; {out} is a dataset when all are complete.")
+        return
     print_line(f"Supervision: {out}. Train on it as it is: with nnU-Net, or voxseed train {out}")

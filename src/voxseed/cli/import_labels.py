@@ -20,7 +20,9 @@ def import_labels(
     map_: Annotated[
         list[str] | None, typer.Option("--map", metavar="VALUE=LABEL", help="Another value of a label. Repeatable.")
     ] = None,
-    protocol: Annotated[str, typer.Option(help="Kind of annotation; dense: every voxel is annotated.")] = "painted",
+    protocol: Annotated[
+        str, typer.Option(help="Kind; dense: every voxel annotated; noisy-dense: labelled by a tool.")
+    ] = "painted",
     set_name: NewSetName = None,
     out: NewSetOut = None,
 ) -> None:

@@ -8,7 +8,7 @@ from voxseed.cli.output import print_table
 
 
 def list_names(
-    kind: Annotated[str, typer.Argument(metavar="methods|networks|losses|protocols|presets")],
+    kind: Annotated[str, typer.Argument(metavar="methods|networks|losses|protocols|presets|tables")],
 ) -> None:
     """List what can be chosen by name."""
     from voxseed.workflows import names

@@ -1,12 +1,28 @@
 """The command line: parsing and printing only; every command calls one workflow."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from voxseed import __version__
-from voxseed.cli import dataset, demo, doctor, evaluate, expand, listing, predict, report, settings, train
+from voxseed.cli import (
+    annotate,
+    benchmark,
+    dataset,
+    demo,
+    doctor,
+    evaluate,
+    expand,
+    export,
+    listing,
+    predict,
+    report,
+    settings,
+    train,
+)
+from voxseed.cli.log_file import logged_to
 from voxseed.cli.output import print_error, shown
 from voxseed.errors import InputError, VoxseedError
 
@@ -18,13 +34,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(dataset.app, name="dataset")
-for command in (demo.demo, expand.expand, train.train, predict.predict, evaluate.evaluate, report.report):
+app.command("annotate")(annotate.annotate)
+for command in (
+    demo.demo,
+    expand.expand,
+    train.train,
+    predict.predict,
+    export.export,
+    evaluate.evaluate,
+    report.report,
+    benchmark.benchmark,
+):
     app.command()(command)
 app.command("doctor")(doctor.doctor)
 app.command("list")(listing.list_names)
 app.command("settings")(settings.show_settings)
 
 _GLOBAL_FLAGS = ("--quiet", "--debug")
+_LOG_FILE = "--log-file"
 _INTERRUPTED = 130
 """Typer's exit code on Ctrl-C, where nothing can be resumed."""
 
@@ -39,6 +66,9 @@ def _print_version(wanted: bool) -> None:
 def global_options(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars. Accepted anywhere on the line.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Tracebacks. Accepted anywhere on the line.")] = False,
+    log_file: Annotated[
+        Path | None, typer.Option(_LOG_FILE, help="Append what happens as JSON lines. Accepted anywhere on the line.")
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -52,7 +82,8 @@ def main(arguments: list[str] | None = None) -> None:
     flags = [flag for flag in _GLOBAL_FLAGS if flag in given]
     words = flags + [word for word in given if word not in _GLOBAL_FLAGS]
     try:
-        with shown(progress="--quiet" not in flags):
+        log_file, words = _without_log_file(words)
+        with shown(progress="--quiet" not in flags), logged_to(log_file, words):
             app(args=words, prog_name="voxseed")
     except VoxseedError as error:
         if "--debug" in flags:
@@ -68,6 +99,20 @@ def main(arguments: list[str] | None = None) -> None:
         if leaving.code == _INTERRUPTED:
             print_error("Interrupted.")
         raise
+
+
+def _without_log_file(words: list[str]) -> tuple[Path | None, list[str]]:
+    """The file that --log-file names, and the other words."""
+    for index, word in enumerate(words):
+        option, joined, value = word.partition("=")
+        if option != _LOG_FILE:
+            continue
+        rest = words[:index] + words[index + (1 if joined else 2) :]
+        named = value if joined else next(iter(words[index + 1 : index + 2]), "")
+        if not named:
+            raise InputError("--log-file: expected the name of a file, such as --log-file job.jsonl.")
+        return Path(named), rest
+    return None, words
 
 
 def _refusal(error: OSError) -> str:

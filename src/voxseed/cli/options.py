@@ -18,6 +18,9 @@ Annotations = Annotated[
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change a setting.")]
 Preset = Annotated[str | None, typer.Option("--preset", metavar="NAME", help="See voxseed list presets.")]
+ShardOption = Annotated[
+    str | None, typer.Option("--shard", metavar="I/N", help="Do the I-th of N parts, or what is left of it.")
+]
 Config = Annotated[Path | None, typer.Option("--config", metavar="YAML", help="Settings file, such as a run's.")]
 
 

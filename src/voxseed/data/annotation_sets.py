@@ -19,6 +19,9 @@ from voxseed.data.volumes import SUFFIXES, Volume, read_label, suffix_of, write_
 from voxseed.errors import InputError
 
 DENSE = "dense"
+"""Protocol of maps in which every voxel is annotated."""
+NOISY_DENSE = "noisy-dense"
+"""Protocol of maps in which every voxel is labelled, by any tool: nothing that they say is certain."""
 
 
 class AnnotationSet:
@@ -134,7 +137,8 @@ class AnnotationSet:
         points, boxes = read_objects(self.path / case, self.labels, self.protocol, grid)
         painted = self._read_painted(case, grid)
         absent = self._description.absent.get(case, frozenset())
-        annotation = CaseAnnotation(self.protocol, points, boxes, painted, absent)
+        protocol = DENSE if case in self._description.dense else self.protocol
+        annotation = CaseAnnotation(protocol, points, boxes, painted, absent)
         self._require_sound(case, annotation)
         return annotation
 
@@ -184,11 +188,13 @@ class AnnotationSet:
         self.labels.require_known(painted.array, str(paths[0]))
         ignore = self.labels.next_ignore_value
         ignored = painted.array == ignore
-        if self.protocol != DENSE and not ignored.any():
+        is_dense = self.protocol in (DENSE, NOISY_DENSE) or case in self._description.dense
+        if not is_dense and not ignored.any():
             raise InputError(
                 f"{paths[0]}: no voxel has the ignore value {ignore}; is it dense, or painted with 0 for unannotated? "
                 f"If 0 is unannotated, repaint those voxels with {ignore}; if every voxel is annotated, write "
-                f'"protocol": "{DENSE}" in {DESCRIPTION_NAME}.'
+                f'"protocol": "{DENSE}" in {DESCRIPTION_NAME}, or "dense": ["{case}"] if that is so in some cases, '
+                f'or "protocol": "{NOISY_DENSE}" if a tool made it.'
             )
         if ignored.all():
             raise InputError(
@@ -209,6 +215,11 @@ class AnnotationSet:
             raise InputError(
                 f"{self.path / case}: empty annotation, no points, no box and no painted map. Annotate the case, or "
                 "remove its folder."
+            )
+        if annotation.protocol == DENSE and annotation.painted is None:
+            raise InputError(
+                f"{self.path}: {DESCRIPTION_NAME} calls case {case} dense, but it has no painted map. Add "
+                f"{case}{self._file_ending}, or correct {DESCRIPTION_NAME}."
             )
         contradicted = sorted(self.annotated_classes(annotation) & annotation.absent)
         if contradicted:

@@ -49,10 +49,12 @@ class CaseAnnotation:
     """Everything one annotation set says about one case.
 
     Attributes:
-        protocol: "points", "extreme-points", "scattered-points", "box", "scribbles", "slices", "dense", …
+        protocol: "points", "extreme-points", "scattered-points", "box", "scribbles", "slices", "dense",
+            "noisy-dense", …
         points: objects annotated by points.
         boxes: objects annotated by boxes.
-        painted: label map in the dataset's own label values, `ignore` where unannotated (dense: no ignore).
+        painted: label map in the dataset's own label values, `ignore` where unannotated, which in
+            dense and noisy-dense maps is nowhere.
         absent: foreground classes that the annotator says do not occur in this case.
     """
 

@@ -9,6 +9,7 @@ from voxseed.data.case_files import list_labels
 from voxseed.data.datasets import Dataset, scan
 from voxseed.data.findings import DatasetCheck, DatasetSummary, Findings, SetSummary, Severity
 from voxseed.data.grids import Grid, require_same_grid
+from voxseed.data.planes import SLICES, annotated_planes, require_one_or_two
 from voxseed.data.volumes import Volume, read_label, read_volume, require_finite
 from voxseed.errors import InputError
 from voxseed.progress import track
@@ -66,6 +67,9 @@ def check_annotation_set(dataset: Dataset, name_or_path: str | Path, findings: F
                 annotation = annotation_set.read(case)
                 classes.append(annotation_set.annotated_classes(annotation))
                 _check_background(annotation, f"{name}/{case}", findings)
+                if annotation_set.protocol == SLICES and annotation.painted is not None:
+                    annotated = annotation.painted.array != annotation_set.labels.next_ignore_value
+                    require_one_or_two(annotated_planes(annotated, annotation.painted.affine), f"{name}/{case}")
         class_cases = _class_cases(dataset, classes)
         for class_name, count in class_cases.items():
             if count == 0:

@@ -43,6 +43,11 @@ def read_description(root: Path) -> Description:
     Raises:
         InputError: if the folder or the file is missing, or a part of it is missing or wrong; says what to write.
     """
+    if root.is_file():
+        raise InputError(
+            f"{root}: a file, expected the folder of a dataset. To make a dataset of it, run {import_command(root)} "
+            "(with your classes)."
+        )
     if not root.is_dir():
         raise InputError(f"{root}: no such dataset folder.")
     path = root / FILE_NAME

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from voxseed.data.grids import require_same_grid
-from voxseed.data.volumes import Image, read_volume, require_finite
+from voxseed.data.volumes import Image, Volume, read_volume, require_finite
 
 
 def read_image(paths: Sequence[Path]) -> Image:
@@ -18,7 +18,19 @@ def read_image(paths: Sequence[Path]) -> Image:
     Raises:
         InputError: if a file cannot be read, holds NaN or infinite voxels, or lies on another grid than the first.
     """
-    channels = [read_volume(path) for path in paths]
+    return stacked([read_volume(path) for path in paths], paths)
+
+
+def stacked(channels: Sequence[Volume], paths: Sequence[Path]) -> Image:
+    """The channels of a case as one image.
+
+    Args:
+        channels: one volume each.
+        paths: where they were read from, for messages.
+
+    Raises:
+        InputError: if a channel holds NaN or infinite voxels, or lies on another grid than the first.
+    """
     for path, channel in zip(paths, channels, strict=True):
         require_finite(channel, path)
         require_same_grid(channel, path, channels[0], paths[0])

@@ -11,6 +11,7 @@ from voxseed.types import BACKGROUND, IGNORE, LabelArray
 BACKGROUND_NAME: Final = "background"
 IGNORE_NAME: Final = "ignore"
 MAX_CLASS_COUNT: Final = IGNORE
+_COUNTED_TOGETHER: Final = 2**24
 
 
 class Labels(Mapping[str, int]):
@@ -164,7 +165,7 @@ class Labels(Mapping[str, int]):
         outside = [int(index) for index in _present(array) if not 0 <= index <= IGNORE or lookup[index] < 0]
         if outside:
             raise ValueError(f"Class indices {_listed(tuple(outside))} have no label value in {self._values}.")
-        return lookup[array].astype(np.min_scalar_type(int(lookup.max())))
+        return lookup.astype(np.min_scalar_type(int(lookup.max())))[array]
 
 
 def labels_from_json(table: Any, origin: str) -> Labels:
@@ -205,10 +206,14 @@ def _require_valid(table: Mapping[str, Any], origin: str) -> None:
 
 
 def _present(array: LabelArray) -> LabelArray:
-    """Distinct values; counting is far faster than sorting for the usual uint8."""
-    if array.dtype == np.uint8:
-        return np.flatnonzero(np.bincount(array.ravel(), minlength=1))
-    return np.unique(array)
+    """Distinct values; counting is far faster than sorting for the usual uint8, but takes 8 bytes per voxel."""
+    if array.dtype != np.uint8:
+        return np.unique(array)
+    values = array.ravel()
+    counts = np.zeros(256, dtype=np.int64)
+    for start in range(0, values.size, _COUNTED_TOGETHER):
+        counts += np.bincount(values[start : start + _COUNTED_TOGETHER], minlength=256)
+    return np.flatnonzero(counts)
 
 
 def _listed(values: tuple[int, ...], limit: int = 8) -> str:

@@ -87,7 +87,16 @@ def write_points(path: Path, points: ObjectPoints, affine: FloatArray) -> None:
     """
     labels = [INSIDE] * len(points.inside_mm) + direction_labels(points.outside_mm, affine)
     name = object_name(points.class_name, points.object_number)
-    node = PointList(name, tuple(labels), np.concatenate([points.inside_mm, points.outside_mm]))
+    write_point_list(path, PointList(name, tuple(labels), np.concatenate([points.inside_mm, points.outside_mm])))
+
+
+def write_point_list(path: Path, node: PointList) -> None:
+    """Write a node of points with its own labels.
+
+    Args:
+        path: ends in .mrk.json.
+        node: the points.
+    """
     _write_node(path, _fiducials(node))
 
 

@@ -10,7 +10,8 @@ from voxseed.types import BoolArray, FloatArray
 
 Kind = Literal["zscore", "ct", "none"]
 
-_PERCENTILES = (0.5, 99.5)
+PERCENTILES = (0.5, 99.5)
+"""Intensities beyond them are clipped."""
 _PERCENTILE_VOXELS = 1_000_000
 
 
@@ -69,7 +70,7 @@ def zscored(values: FloatArray, name: str) -> FloatArray:
     Raises:
         InputError: if 99 % of the values are equal.
     """
-    clipped = values.clip(*np.percentile(drawn(values, _PERCENTILE_VOXELS, seed=0), _PERCENTILES))
+    clipped = values.clip(*np.percentile(drawn(values, _PERCENTILE_VOXELS, seed=0), PERCENTILES))
     mean, sd = clipped.mean(dtype=np.float64), clipped.std(dtype=np.float64)
     if clipped.min() == clipped.max():
         raise InputError(
@@ -84,7 +85,7 @@ def ct_normalisation(values: FloatArray, name: str) -> Normalisation:
     Raises:
         InputError: if 99 % of the values are equal.
     """
-    lower, upper = np.percentile(values, _PERCENTILES)
+    lower, upper = np.percentile(values, PERCENTILES)
     clipped = values.clip(lower, upper).astype(np.float64)
     if lower == upper:
         raise InputError(f"{name}: 99 % of the voxels have intensity {lower:g}, expected Hounsfield units.")

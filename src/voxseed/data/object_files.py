@@ -85,16 +85,26 @@ def write_objects(folder: Path, points: Sequence[ObjectPoints], boxes: Sequence[
     """
     written = set()
     for item in points:
-        path = folder / f"{_stem(item)}.mrk.json"
+        path = points_path(folder, item.class_name, item.object_number)
         write_points(path, item, affine)
         written.add(path)
     for box in boxes:
-        path = folder / f"{_stem(box)}.box.mrk.json"
+        path = box_path(folder, box.class_name, box.object_number)
         write_box(path, box)
         written.add(path)
     for path in markups_files(folder):
         if path not in written:
             path.unlink()
+
+
+def points_path(folder: Path, class_name: str, object_number: int) -> Path:
+    """Where the points of an object are written."""
+    return folder / f"{_stem(class_name, object_number)}.mrk.json"
+
+
+def box_path(folder: Path, class_name: str, object_number: int) -> Path:
+    """Where the box of an object is written."""
+    return folder / f"{_stem(class_name, object_number)}.box.mrk.json"
 
 
 def markups_files(folder: Path) -> list[Path]:
@@ -138,9 +148,9 @@ def _box(node: Roi, class_name: str, number: int, grid: OnGrid | None, path: Pat
     return box
 
 
-def _stem(item: ObjectPoints | ObjectBox) -> str:
+def _stem(class_name: str, object_number: int) -> str:
     """A file name; class names may hold what file names may not, and the node's own name counts on reading."""
-    return quote(object_name(item.class_name, item.object_number), safe=" #()+,")
+    return quote(object_name(class_name, object_number), safe=" #()+,")
 
 
 def _require_different(objects: Sequence[ObjectPoints] | Sequence[ObjectBox], origin: str) -> None:

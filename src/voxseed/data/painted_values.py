@@ -79,7 +79,7 @@ def translated(array: LabelArray, values: Mapping[int, int], labels: Labels, is_
         raise InputError(
             f"{origin}: no voxel is unannotated; is it dense, or painted with 0 for unannotated? If 0 is unannotated: "
             "--unannotated 0, with --background for the value of painted background; if every voxel is annotated: "
-            "--protocol dense."
+            "--protocol dense, or noisy-dense if a tool made it."
         )
     return result
 

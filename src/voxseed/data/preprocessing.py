@@ -18,8 +18,10 @@ from voxseed.data.resampling import (
     resample,
     resample_labels,
     resample_mask,
+    resample_painted,
     resampled_affine,
     resampled_argmax,
+    resampled_extent,
     resampled_shape,
 )
 from voxseed.data.valid_region import valid_region
@@ -259,6 +261,26 @@ class Preprocessing(Settings):
         """
         shape = self.working_shape(maps)
         return np.stack([resample(each, shape) for each in canonical(maps).array])
+
+    def apply_to_painted(self, labels: Volume) -> LabelArray:
+        """As `apply_to_labels`, for what a person painted: a slice or a stroke of one voxel does not vanish."""
+        return resample_painted(canonical(labels).array, self.working_shape(labels))
+
+    def apply_to_box(self, box: Box, grid: OnGrid) -> Box:
+        """Bring a box to the working grid: the voxels whose centres lie in it, at least one along each axis.
+
+        Args:
+            box: in voxels of the case's own grid.
+            grid: of the case.
+        """
+        shape = self.working_shape(grid)
+        start, stop = [0, 0, 0], [0, 0, 0]
+        for axis, (place, direction) in enumerate(nib.orientations.io_orientation(grid.affine).astype(int)):
+            size, low, high = grid.shape[axis], box[0][axis], box[1][axis]
+            if direction < 0:
+                low, high = size - high, size - low
+            start[place], stop[place] = resampled_extent(low, high, size, shape[place])
+        return (start[0], start[1], start[2]), (stop[0], stop[1], stop[2])
 
     def working_shape(self, grid: OnGrid) -> Shape3:
         """Voxels of a case on the working grid, from its own grid alone."""

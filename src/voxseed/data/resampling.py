@@ -33,6 +33,18 @@ def resampled_affine(affine: FloatArray, shape: Shape3, target_shape: Shape3) ->
     return affine @ to_input_index
 
 
+def resampled_extent(start: int, stop: int, n_in: int, n_out: int) -> tuple[int, int]:
+    """Voxels of an axis with `n_out` voxels whose centres lie in those from `start` up to `stop` of `n_in`.
+
+    At least one: that with the middle, where there is none. May lie beyond the axis, as the given extent may.
+    """
+    first, last = (-((n_in - 2 * edge * n_out) // (2 * n_in)) for edge in (start, stop))
+    if last > first:
+        return first, last
+    middle = (start + stop) * n_out // (2 * n_in)
+    return middle, middle + 1
+
+
 def resample(volume: np.ndarray, shape: Shape3) -> FloatArray:
     """Linear interpolation, averaged where the grid gets coarser; beyond the outermost centres values are repeated.
 
@@ -56,6 +68,8 @@ def resample(volume: np.ndarray, shape: Shape3) -> FloatArray:
 def resample_mask(mask: BoolArray, shape: Shape3) -> BoolArray:
     """True where more than half of the voxel's volume is."""
     _require_3d(mask)
+    if mask.shape == shape:
+        return mask
     matrices = _matrices(share_matrix, mask.shape, shape)
     return np.concatenate([_resampled_rows(mask, matrices, rows) > _MAJORITY for rows in _slabs(shape)])
 
@@ -70,22 +84,24 @@ def resample_labels(labels: LabelArray, shape: Shape3) -> LabelArray:
     Returns:
         uint8.
     """
-    _require_3d(labels)
-    if labels.shape == shape:
-        return labels.astype(np.uint8)
-    classes = [int(value) for value in np.unique(labels) if value != IGNORE]
-    matrices = _matrices(share_matrix, labels.shape, shape)
-    result = np.full(shape, IGNORE, dtype=np.uint8)
-    for rows in _slabs(shape):
-        annotated = np.zeros_like(result[rows], dtype=np.float32)
-        largest = np.zeros_like(annotated)
-        for index in classes:
-            share = _resampled_rows(labels == index, matrices, rows)
-            annotated += share
-            result[rows][share > largest] = index
-            np.maximum(largest, share, out=largest)
-        result[rows][annotated <= _MAJORITY] = IGNORE
-    return result
+    return _largest_share(labels, shape, share_matrix)
+
+
+def resample_painted(labels: LabelArray, shape: Shape3) -> LabelArray:
+    """As `resample_labels`, but nothing that a person painted gets lost where the grid becomes coarser.
+
+    A slice or a stroke of one voxel is no majority of a coarser voxel. Along an axis that becomes coarser, a voxel is
+    annotated if it holds the centre of an annotated one, so that a slice becomes one slice; along the others, if more
+    than half of it is. Its class is the one with the largest share among what is annotated.
+
+    Args:
+        labels: (I, J, K), class indices and IGNORE.
+        shape: voxels of the result.
+
+    Returns:
+        uint8.
+    """
+    return _largest_share(labels, shape, membership_matrix)
 
 
 def resampled_argmax(probabilities: np.ndarray, shape: Shape3) -> LabelArray:
@@ -99,6 +115,8 @@ def resampled_argmax(probabilities: np.ndarray, shape: Shape3) -> LabelArray:
         uint8; the first class where several are equally probable.
     """
     _require_3d(probabilities[0])
+    if probabilities.shape[1:] == shape:
+        return np.concatenate([probabilities[:, rows].argmax(axis=0).astype(np.uint8) for rows in _slabs(shape)])
     matrices = _matrices(linear_matrix, probabilities.shape[1:], shape)
     result = np.zeros(shape, dtype=np.uint8)
     for rows in _slabs(shape):
@@ -136,10 +154,41 @@ def share_matrix(n_in: int, n_out: int) -> FloatArray:
     return (n_out * np.maximum(overlap, 0)).astype(np.float32)
 
 
+def membership_matrix(n_in: int, n_out: int) -> FloatArray:
+    """1 where an output voxel holds an input voxel's centre, (n_out, n_in); `share_matrix` if it is not coarser."""
+    if n_out >= n_in:
+        return share_matrix(n_in, n_out)
+    holder = ((np.arange(n_in) + 0.5) * n_out / n_in).astype(int)
+    return (holder == np.arange(n_out)[:, None]).astype(np.float32)
+
+
 def _hat_integral(x: FloatArray) -> FloatArray:
     """Integral from minus infinity to x of the linear interpolation kernel max(0, 1 - |t|)."""
     x = np.clip(x, -1.0, 1.0)
     return np.where(x < 0, (1 + x) ** 2 / 2, 1 - (1 - x) ** 2 / 2)
+
+
+def _largest_share(labels: LabelArray, shape: Shape3, counting: Callable[[int, int], FloatArray]) -> LabelArray:
+    """Class with the largest share of each voxel; IGNORE unless the annotated voxels that `counting` counts are enough.
+
+    Args:
+        counting: gives the matrix along one axis by which annotated voxels are added up.
+    """
+    _require_3d(labels)
+    if labels.shape == shape:
+        return labels.astype(np.uint8)
+    classes = [int(value) for value in np.unique(labels) if value != IGNORE]
+    shares = _matrices(share_matrix, labels.shape, shape)
+    counts = _matrices(counting, labels.shape, shape)
+    result = np.full(shape, IGNORE, dtype=np.uint8)
+    for rows in _slabs(shape):
+        largest = np.zeros_like(result[rows], dtype=np.float32)
+        for index in classes:
+            share = _resampled_rows(labels == index, shares, rows)
+            result[rows][share > largest] = index
+            np.maximum(largest, share, out=largest)
+        result[rows][_resampled_rows(labels != IGNORE, counts, rows) <= _MAJORITY] = IGNORE
+    return result
 
 
 def _matrices(

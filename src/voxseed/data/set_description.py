@@ -12,7 +12,7 @@ from voxseed.files import read_json, write_json
 
 DESCRIPTION_NAME = "annotations.json"
 _VERSION = 1
-_KNOWN_KEYS = {"version", "protocol", "labels", "seed", "author", "absent"}
+_KNOWN_KEYS = {"version", "protocol", "labels", "seed", "author", "absent", "dense"}
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class SetDescription:
         seed: of a simulation.
         author: who annotated.
         absent: case → foreground classes that do not occur in it.
+        dense: cases whose painted map has every voxel annotated, in a set of another protocol.
         extra: whatever else the file holds, kept as it is.
     """
 
@@ -33,12 +34,18 @@ class SetDescription:
     seed: int | None = None
     author: str | None = None
     absent: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    dense: frozenset[str] = frozenset()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def with_absent(self, case: str, names: frozenset[str]) -> "SetDescription":
         """The same, with the absent classes of one case replaced."""
         others = {other: absent for other, absent in self.absent.items() if other != case}
         return replace(self, absent={**others, case: names} if names else others)
+
+    def with_extra(self, key: str, value: Any) -> "SetDescription":
+        """The same, with one of the other keys replaced; left out where the value is empty."""
+        others = {other: kept for other, kept in self.extra.items() if other != key}
+        return replace(self, extra={**others, key: value} if value else others)
 
     def write(self, folder: Path) -> None:
         """Write annotations.json into the folder of the set, atomically."""
@@ -47,6 +54,8 @@ class SetDescription:
         content |= {key: value for key, value in optional.items() if value is not None}
         if self.absent:
             content["absent"] = {case: sorted(names) for case, names in sorted(self.absent.items())}
+        if self.dense:
+            content["dense"] = sorted(self.dense)
         write_json(folder / DESCRIPTION_NAME, content | dict(self.extra))
 
 
@@ -95,6 +104,7 @@ def load_set_description(folder: Path, labels: Labels) -> SetDescription:
         seed=_optional(content, "seed", int, path),
         author=_optional(content, "author", str, path),
         absent=_absent(content.get("absent", {}), table, path),
+        dense=_dense(content.get("dense", []), path),
         extra={key: value for key, value in content.items() if key not in _KNOWN_KEYS},
     )
 
@@ -132,6 +142,12 @@ def _absent(value: Any, labels: Labels, path: Path) -> dict[str, frozenset[str]]
                 f"{', '.join(labels.foreground)}. Correct the name."
             )
     return {case: frozenset(names) for case, names in value.items()}
+
+
+def _dense(value: Any, path: Path) -> frozenset[str]:
+    if not isinstance(value, list) or not all(isinstance(case, str) for case in value):
+        raise InputError(f'{path}: expected dense such as ["CASE"], found {value!r}.')
+    return frozenset(value)
 
 
 def _require_fitting(found: Labels, dataset: Labels, path: Path) -> None:

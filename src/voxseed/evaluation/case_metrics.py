@@ -11,3 +11,18 @@ class CaseMetrics(PairMetrics):
 
     case: str
     class_name: str
+
+    @property
+    def precision(self) -> float | None:
+        """Share of the predicted volume that is the object's; None if nothing is predicted."""
+        return self._overlap_ml / self.volume_ml if self.volume_ml else None
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the object's volume that is predicted; None if there is none."""
+        return self._overlap_ml / self.reference_ml if self.reference_ml else None
+
+    @property
+    def _overlap_ml(self) -> float:
+        """From Dice, 2 · overlap / (both volumes)."""
+        return self.dice * (self.volume_ml + self.reference_ml) / 2

@@ -47,13 +47,13 @@ def compare_rows(rows: Sequence[CaseMetrics], others: Sequence[CaseMetrics], see
     require_same_cases(_keys(rows), _keys(others))
     classes, other_classes = by_class(rows), by_class(others)
     comparisons = [
-        _compare(name, metric, _values(classes[name], metric), _values(other_classes[name], metric), seed)
+        compare_values(name, metric, _values(classes[name], metric), _values(other_classes[name], metric), seed)
         for name in classes
         for metric in METRICS
     ]
     if len(classes) > 1:
         comparisons += [
-            _compare(
+            compare_values(
                 MEAN_OVER_CLASSES, metric, mean_over_classes(rows, metric), mean_over_classes(others, metric), seed
             )
             for metric in METRICS
@@ -83,13 +83,14 @@ def require_same_cases(
             )
 
 
-def _compare(
+def compare_values(
     class_name: str,
     metric: str,
     values: Mapping[str, float | None],
     others: Mapping[str, float | None],
-    seed: int,
+    seed: int = 0,
 ) -> Comparison:
+    """Paired comparison of the values of the same cases; None where a case has none."""
     pairs = [(value, others[case]) for case, value in values.items()]
     differences = np.array([value - other for value, other in pairs if value is not None and other is not None])
     t_test_p, wilcoxon_p = _p_values(differences)

@@ -13,7 +13,7 @@ import numpy as np
 from voxseed.evaluation.calibration import Calibration
 from voxseed.evaluation.case_metrics import CaseMetrics
 from voxseed.evaluation.curves import StageCurves
-from voxseed.evaluation.statistics import bootstrap_interval, by_class
+from voxseed.evaluation.statistics import Estimate, bootstrap_interval, by_class
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,6 +103,59 @@ def dice_png(rows: Sequence[CaseMetrics], theme: Theme) -> bytes:
     panel.set_ylim(len(classes) - 0.5, -0.55)
     panel.set_xlim(-0.02, 1.02)
     panel.set_xlabel("Dice", color=theme.text, fontsize=9)
+    _plain(panel, theme)
+    return as_png(figure)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line over values of a parameter.
+
+    Attributes:
+        estimates: one per value; one over no case leaves a gap.
+    """
+
+    name: str
+    values: tuple[float, ...]
+    estimates: tuple[Estimate, ...]
+
+
+def sweep_png(panels: Mapping[str, Sequence[Curve]], theme: Theme) -> bytes:
+    """Means over a varied parameter with their intervals as bands, one panel per parameter (name of the axis)."""
+    figure = _figure(4.5 * len(panels), 3.4)
+    drawn = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    for panel, (axis, curves) in zip(drawn, panels.items(), strict=True):
+        for index, curve in enumerate(curves):
+            colour = theme.series[index % len(theme.series)]
+            means, lows, highs = (
+                np.array([np.nan if (value := getattr(each, part)) is None else value for each in curve.estimates])
+                for part in ("mean", "low", "high")
+            )
+            panel.fill_between(curve.values, lows, highs, color=colour, alpha=0.18, linewidth=0)
+            panel.plot(curve.values, means, "o-", color=colour, label=curve.name, linewidth=1.6, markersize=4)
+        panel.set_xlabel(axis, color=theme.text, fontsize=9)
+        panel.legend(frameon=False, fontsize=8, labelcolor=theme.text)
+        _plain(panel, theme)
+    return as_png(figure)
+
+
+def intervals_png(rows: Mapping[str, Estimate], axis: str, theme: Theme) -> bytes:
+    """A line per row: its mean and interval.
+
+    Args:
+        rows: title → estimate, from top to bottom.
+        axis: what the numbers are.
+    """
+    figure = _figure(9.0, 0.9 + 0.34 * len(rows))
+    panel = figure.subplots()
+    for height, estimate in enumerate(rows.values()):
+        if estimate.low is not None and estimate.high is not None:
+            panel.plot([estimate.low, estimate.high], [height] * 2, color=theme.series[0], linewidth=3, alpha=0.6)
+        if estimate.mean is not None:
+            panel.plot([estimate.mean], [height], "D", color=theme.series[1], markersize=6)
+    panel.set_yticks(range(len(rows)), list(rows))
+    panel.set_ylim(len(rows) - 0.5, -0.5)
+    panel.set_xlabel(axis, color=theme.text, fontsize=9)
     _plain(panel, theme)
     return as_png(figure)
 

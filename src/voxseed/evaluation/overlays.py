@@ -1,5 +1,6 @@
 """Overlay pictures: three planes through the object, with the outlines of label and prediction."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,7 @@ PREDICTION_COLOUR: Final = "#FFB000"
 _MARGIN_MM = 12.0
 _MARGIN_SHARE = 0.3
 _WIDTH_INCHES = 9.0
+_MOST_COLUMNS = 4
 _GROUND = "#0b0d10"
 _LETTER_PLACES = (
     (0.02, 0.5, "left", "center"),
@@ -60,14 +62,12 @@ def overlay_png(image: Volume, prediction: Volume, label: Volume) -> bytes:
     Raises:
         ShapeError: if the three differ in shape.
     """
-    if not image.shape == prediction.shape == label.shape:
-        raise ShapeError(f"Image {image.shape}, prediction {prediction.shape} and label {label.shape} differ in shape.")
+    _require_same_shape(image, prediction, label)
     image, prediction, label = canonical(image), canonical(prediction), canonical(label)
     spacing = np.array(image.spacing_mm)
     foreground = (label.array > 0) | (prediction.array > 0)
     box = _window(foreground, spacing)
     center = _central_voxel(label.array > 0 if label.array.any() else foreground, spacing)
-    low, high = np.percentile(image.array[box], [1, 99.5])
 
     from matplotlib.figure import Figure
 
@@ -77,17 +77,74 @@ def overlay_png(image: Volume, prediction: Volume, label: Volume) -> bytes:
     figure = Figure(figsize=(_WIDTH_INCHES, _WIDTH_INCHES * height / sum(widths) + 0.3), layout="constrained")
     panels = figure.subplots(1, 3, width_ratios=widths)
     for panel, plane in zip(panels, _PLANES, strict=True):
-        aspect = spacing[plane.up] / spacing[plane.across]
-        shown = _slice(image.array, plane, box, center)
-        panel.imshow(shown, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), aspect=aspect, interpolation="nearest")
-        for classes, colour, style in (
-            (label.array, LABEL_COLOUR, "solid"),
-            (prediction.array, PREDICTION_COLOUR, (0, (3, 1.6))),
-        ):
-            _outline(panel, _slice(classes, plane, box, center), colour, style)
+        _draw(panel, (image, prediction, label), plane, box, center)
         _annotate(panel, plane)
     _scale_bar(panels[0], widths[0])
     return as_png(figure, facecolor=_GROUND)
+
+
+def overlay_rows_png(image: Volume, predictions: Mapping[str, Volume], label: Volume) -> bytes:
+    """The axial plane through the labelled object, once per prediction, all of the same place and scale.
+
+    Args:
+        image: intensities.
+        predictions: caption → class indices on the image's grid, at least one.
+        label: class indices on the image's grid.
+
+    Raises:
+        ShapeError: if they differ in shape.
+    """
+    for prediction in predictions.values():
+        _require_same_shape(image, prediction, label)
+    image, label = canonical(image), canonical(label)
+    shown = {caption: canonical(prediction) for caption, prediction in predictions.items()}
+    spacing = np.array(image.spacing_mm)
+    foreground = np.any([label.array > 0, *(prediction.array > 0 for prediction in shown.values())], axis=0)
+    box = _window(foreground, spacing)
+    center = _central_voxel(label.array > 0 if label.array.any() else foreground, spacing)
+
+    from matplotlib.figure import Figure
+
+    plane = _PLANES[0]
+    extents = spacing * [axis.stop - axis.start for axis in box]
+    columns = min(_MOST_COLUMNS, len(shown))
+    lines = -(-len(shown) // columns)
+    panel_inches = _WIDTH_INCHES / columns
+    height = lines * (panel_inches * extents[plane.up] / extents[plane.across] + 0.3)
+    figure = Figure(figsize=(_WIDTH_INCHES, height), layout="constrained")
+    panels = figure.subplots(lines, columns, squeeze=False).ravel()
+    for panel, (caption, prediction) in zip(panels, shown.items(), strict=False):
+        _draw(panel, (image, prediction, label), plane, box, center)
+        panel.set_title(caption, color="#e6ebf0", fontsize=8)
+    for panel in panels:
+        panel.set_axis_off()
+    _scale_bar(panels[0], extents[plane.across])
+    return as_png(figure, facecolor=_GROUND)
+
+
+def _require_same_shape(image: Volume, prediction: Volume, label: Volume) -> None:
+    if not image.shape == prediction.shape == label.shape:
+        raise ShapeError(f"Image {image.shape}, prediction {prediction.shape} and label {label.shape} differ in shape.")
+
+
+def _draw(
+    panel: "Axes",
+    volumes: tuple[Volume, Volume, Volume],
+    plane: _Plane,
+    box: tuple[slice, slice, slice],
+    center: Shape3,
+) -> None:
+    """One plane of image, prediction and label."""
+    image, prediction, label = volumes
+    low, high = np.percentile(image.array[box], [1, 99.5])
+    aspect = image.spacing_mm[plane.up] / image.spacing_mm[plane.across]
+    shown = _slice(image.array, plane, box, center)
+    panel.imshow(shown, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), aspect=aspect, interpolation="nearest")
+    for classes, colour, style in (
+        (label.array, LABEL_COLOUR, "solid"),
+        (prediction.array, PREDICTION_COLOUR, (0, (3, 1.6))),
+    ):
+        _outline(panel, _slice(classes, plane, box, center), colour, style)
 
 
 def _central_voxel(mask: BoolArray, spacing: FloatArray) -> Shape3:

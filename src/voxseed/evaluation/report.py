@@ -66,8 +66,40 @@ class ReportContent:
     provenance: tuple[tuple[str, str], ...] = field(default=())
 
 
+@dataclass(frozen=True)
+class BenchmarkContent:
+    """Everything on the page of a benchmark's table.
+
+    Attributes:
+        notes: sentences on what the rows share, and on what is missing.
+        table_note: how the numbers are defined.
+        overlays: of a median and a hard case.
+        origins: seeds, versions and seconds of every row.
+        settings: title and text per row.
+    """
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+    table: Table
+    table_note: str
+    figure: Picture
+    overlays: tuple[Picture, ...]
+    origins: Table
+    settings: tuple[tuple[str, str], ...]
+
+
 def render_report(content: ReportContent) -> str:
     """The page as HTML. Every text is escaped."""
+    return _rendered("report.html.j2", content)
+
+
+def render_benchmark(content: BenchmarkContent) -> str:
+    """The page as HTML. Every text is escaped."""
+    return _rendered("benchmark.html.j2", content)
+
+
+def _rendered(template: str, content: ReportContent | BenchmarkContent) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -78,8 +110,7 @@ def render_report(content: ReportContent) -> str:
         lstrip_blocks=True,
     )
     environment.filters["data_uri"] = _data_uri
-    template = environment.get_template("report.html.j2")
-    return template.render(report=content, disclaimer=DISCLAIMER, version=__version__)
+    return environment.get_template(template).render(report=content, disclaimer=DISCLAIMER, version=__version__)
 
 
 def _data_uri(png: bytes) -> str:

@@ -10,9 +10,16 @@ from voxseed.evaluation.case_metrics import CaseMetrics
 from voxseed.evaluation.comparison import Comparison
 from voxseed.evaluation.statistics import METRICS, ClassSummary, Estimate
 
-TITLES: Final = {"dice": "Dice", "assd_mm": "ASSD (mm)", "hd95_mm": "HD95 (mm)", "nsd": "NSD"}
+TITLES: Final = {
+    "dice": "Dice",
+    "assd_mm": "ASSD (mm)",
+    "hd95_mm": "HD95 (mm)",
+    "nsd": "NSD",
+    "precision": "precision",
+    "recall": "recall",
+}
 NOTHING: Final = "–"
-_DIGITS = {"dice": 3, "assd_mm": 2, "hd95_mm": 2, "nsd": 3}
+_DIGITS = {"dice": 3, "assd_mm": 2, "hd95_mm": 2, "nsd": 3, "precision": 3, "recall": 3}
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,11 @@ class Table:
             for line in lines
         )
 
+    def as_markdown(self) -> str:
+        """A table of a Markdown page."""
+        lines = [self.header, ("---",) * len(self.header), *self.rows]
+        return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)
+
     def as_csv(self) -> str:
         """One line per row, with a header."""
         text = io.StringIO()
@@ -50,7 +62,7 @@ def summary_table(summaries: Sequence[ClassSummary]) -> Table:
         (
             summary.class_name,
             str(summary.cases),
-            *(_estimate_cell(summary.estimates[metric], metric, summary.cases) for metric in METRICS),
+            *(estimate_cell(summary.estimates[metric], metric, summary.cases) for metric in METRICS),
             str(summary.missed),
             str(summary.false_alarms),
         )
@@ -66,9 +78,9 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table:
             comparison.class_name,
             TITLES[comparison.metric],
             str(comparison.difference.cases),
-            _difference_cell(comparison.difference, comparison.metric),
-            _p_cell(comparison.t_test_p),
-            _p_cell(comparison.wilcoxon_p),
+            difference_cell(comparison.difference, comparison.metric),
+            p_cell(comparison.t_test_p),
+            p_cell(comparison.wilcoxon_p),
         )
         for comparison in comparisons
     ]
@@ -88,7 +100,8 @@ def _case_cells(row: CaseMetrics) -> tuple[str, ...]:
     return row.case, row.class_name, *metrics, *volumes, remark
 
 
-def _estimate_cell(value: Estimate, metric: str, all_cases: int) -> str:
+def estimate_cell(value: Estimate, metric: str, all_cases: int) -> str:
+    """Mean ± sd [interval], and over how many cases if not over all."""
     if value.mean is None:
         return NOTHING
     cell = _number(value.mean, metric)
@@ -97,7 +110,8 @@ def _estimate_cell(value: Estimate, metric: str, all_cases: int) -> str:
     return cell if value.cases == all_cases else f"{cell} ({value.cases} of {all_cases})"
 
 
-def _difference_cell(value: Estimate, metric: str) -> str:
+def difference_cell(value: Estimate, metric: str) -> str:
+    """Mean difference with its sign, and its interval."""
     if value.mean is None:
         return NOTHING
     digits = _DIGITS[metric]
@@ -105,7 +119,8 @@ def _difference_cell(value: Estimate, metric: str) -> str:
     return cell if value.low is None else f"{cell} [{value.low:+.{digits}f}, {value.high:+.{digits}f}]"
 
 
-def _p_cell(p: float | None) -> str:
+def p_cell(p: float | None) -> str:
+    """A p value; those that are too small to matter are not spelled out."""
     if p is None:
         return NOTHING
     return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -21,6 +21,7 @@ from voxseed.data.labels import Labels
 from voxseed.data.preprocessing import Preprocessing
 from voxseed.errors import InputError
 from voxseed.files import atomic_path, read_json, write_json
+from voxseed.inference.class_ranges import ClassRange
 from voxseed.networks.factory import build_network
 from voxseed.settings import Settings, validate
 
@@ -49,6 +50,7 @@ class ModelDescription(Settings):
         preprocessing: how a case is brought to the networks' grid; names the channels.
         patch_shape: voxels of a window.
         overlap: share of a window that the next one covers again.
+        class_ranges: of the training cases, by class name; empty in models of older versions.
         provenance: where the model is from; for people.
     """
 
@@ -58,6 +60,7 @@ class ModelDescription(Settings):
     preprocessing: Preprocessing
     patch_shape: tuple[PositiveInt, PositiveInt, PositiveInt]
     overlap: float = Field(0.5, ge=0, lt=1)
+    class_ranges: dict[str, ClassRange] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("networks")

@@ -36,11 +36,14 @@ class Prediction:
 
     Attributes:
         labels: in the dataset's label values.
+        confidence: per foreground class, mean probability of the voxels where it is the most probable, on the working
+            grid; NaN where there is none.
         probabilities: (C, I, J, K) float32, background first; None unless asked for.
         uncertainty: (I, J, K) float32, see `spread`; None unless asked for.
     """
 
     labels: Volume
+    confidence: tuple[float, ...] = ()
     probabilities: FloatArray | None = None
     uncertainty: FloatArray | None = None
 
@@ -82,7 +85,7 @@ class Predictor:
             raise InputError(f"The model has no network {unknown[0]!r}. Known: {', '.join(model.networks)}.")
         self._device = device
         self._precision = precision
-        self._samples = samples
+        self.samples = samples
         self._networks = {name: placed(network, device).eval() for name, network in model.networks.items()}
         if samples:
             self._require_random()
@@ -146,8 +149,9 @@ class Predictor:
         labels = self.model.labels.from_class_indices(case.native_labels(working))
         return Prediction(
             Volume(labels, image.affine),
-            case.native_probabilities(working) if probabilities else None,
-            case.native_values(maps[-1]) if uncertainty else None,
+            confidence=class_confidence(working),
+            probabilities=case.native_probabilities(working) if probabilities else None,
+            uncertainty=case.native_values(maps[-1]) if uncertainty else None,
         )
 
     def require_uncertainty(self) -> None:
@@ -156,7 +160,7 @@ class Predictor:
         Raises:
             InputError: if there is one: a single sample, or no samples of a model with one network.
         """
-        if self._samples * len(self.members) < 2 and (self._samples or len(self._networks) < 2):
+        if self.samples * len(self.members) < 2 and (self.samples or len(self._networks) < 2):
             first = next(iter(self._networks))
             raise InputError(
                 f"An uncertainty is how far opinions differ, and there is one, of network {first!r}. "
@@ -190,7 +194,7 @@ class Predictor:
 
     def _with_uncertainty(self, patches: Tensor) -> Tensor:
         """Probabilities of the members, and as one more channel the spread of their samples, or of all networks."""
-        if self._samples:
+        if self.samples:
             opinions = self._of_networks(self.members, patches)
             return torch.cat([opinions.mean(dim=0), spread(opinions)], dim=1)
         everyone = tuple(self._networks)
@@ -206,10 +210,10 @@ class Predictor:
 
     def _opinions(self, network: nn.Module, patches: Tensor) -> Iterator[Tensor]:
         """Logits (B, C, I, J, K) of every sample; of one pass with nothing drawn, if no samples are asked for."""
-        if not self._samples:
+        if not self.samples:
             yield network(patches)
         elif isinstance(network, Network):
-            for _ in range(self._samples):
+            for _ in range(self.samples):
                 yield network.forward_with_kl(patches)[0]
 
     def _require_random(self) -> None:
@@ -255,6 +259,27 @@ def _seeded(device: torch.device) -> Iterator[None]:
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(_SEED)
         yield
+
+
+def class_confidence(probabilities: FloatArray) -> tuple[float, ...]:
+    """Mean probability of each foreground class over the voxels where it is the most probable.
+
+    Args:
+        probabilities: (C, I, J, K), background first.
+
+    Returns:
+        C - 1 numbers in [1 / C, 1]; NaN where a class is nowhere the most probable.
+    """
+    class_count = len(probabilities)
+    sums, counts = np.zeros(class_count), np.zeros(class_count)
+    for row in range(probabilities.shape[1]):  # row by row, so that it takes no second volume
+        values = probabilities[:, row].reshape(class_count, -1)
+        winners, largest = values.argmax(axis=0), values.max(axis=0)
+        sums += np.bincount(winners, weights=largest, minlength=class_count)
+        counts += np.bincount(winners, minlength=class_count)
+    return tuple(
+        float(total / count) if count else float("nan") for total, count in zip(sums[1:], counts[1:], strict=True)
+    )
 
 
 def model_folder(folder: Path) -> Path:

@@ -1,6 +1,6 @@
 """Partial supervision: cross-entropy and Dice over the annotated voxels only."""
 
-from typing import Literal
+from typing import Final, Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,9 @@ from voxseed.losses.shapes import (
     voxel_counts,
 )
 from voxseed.types import IGNORE
+
+_LEAST_SUM: Final = 1e-6
+"""Of weights; a sum of nothing is divided by this instead of by 0."""
 
 
 @register_loss("partial")
@@ -37,6 +40,8 @@ class PartialSupervisionLoss(nn.Module):
         logits: (B, C, I, J, K), before softmax. Unannotated voxels are left out after the softmax.
         target: (B, 1, I, J, K), integer class indices; IGNORE (255) where unannotated, which includes padding.
         absent: (B, C) bool or None; True where the annotation says that the class does not occur in the case.
+        weights: (B, 1, I, J, K), > 0 or None; how much an annotated voxel counts in every sum, 1 if not given. Both
+            terms are divided by sums of weights, so weights that are all the same change nothing.
 
     Returns:
         Scalar >= 0.
@@ -67,38 +72,62 @@ class PartialSupervisionLoss(nn.Module):
         self.first_class = 0 if include_background else 1
         self.absent_share = absent_share
 
-    def forward(self, logits: Tensor, target: Tensor, absent: Tensor | None = None) -> Tensor:
+    def forward(
+        self, logits: Tensor, target: Tensor, absent: Tensor | None = None, weights: Tensor | None = None
+    ) -> Tensor:
         require_same_space(logits=logits, target=target)
         require_channels(1, target=target)
         log_probabilities = F.log_softmax(at_least_float32(logits), dim=1)
         annotated = target != IGNORE
-        count = voxel_counts(annotated).squeeze(1)
-        cross_entropy = _cross_entropy(log_probabilities, target, count)
-        dice = self._dice(log_probabilities.exp() * annotated, target, count, absent)
-        return mean_over_samples(self.scale * (cross_entropy + dice), count > 0)
+        if weights is not None:
+            require_same_space(logits=logits, weights=weights)
+            require_channels(1, weights=weights)
+            annotated = annotated * weights
+        total = _sums(annotated).squeeze(1)
+        cross_entropy = cross_entropy_per_sample(log_probabilities, target, total, weights)
+        dice = self._dice(log_probabilities.exp(), target, annotated, total, absent)
+        return mean_over_samples(self.scale * (cross_entropy + dice), total > 0)
 
-    def _dice(self, probabilities: Tensor, target: Tensor, count: Tensor, absent: Tensor | None) -> Tensor:
-        """Dice loss per sample: (B,). `probabilities` are 0 on unannotated voxels, `count` (B,) is the others'."""
+    def _dice(
+        self, probabilities: Tensor, target: Tensor, weights: Tensor, total: Tensor, absent: Tensor | None
+    ) -> Tensor:
+        """Dice loss per sample: (B,). `weights` are 0 on unannotated voxels, `total` (B,) is their sum."""
         classes = torch.arange(probabilities.shape[1], device=target.device)
-        truth = target == classes[:, None, None, None]
-        size = voxel_counts(truth)
+        truth = (target == classes[:, None, None, None]) * weights
+        size = _sums(truth)
         overlap = (probabilities * truth).sum(dim=SPACE)
-        mass = probabilities.pow(self.power).sum(dim=SPACE)
+        mass = (probabilities.pow(self.power) * weights).sum(dim=SPACE)
         occurs = size > 0
-        terms = torch.where(occurs, 1 - 2 * overlap / (mass + size).clamp(min=1), 0)
+        terms = torch.where(occurs, 1 - 2 * overlap / (mass + size).clamp(min=_LEAST_SUM), 0)
         counted = occurs
         if absent is not None:
             alone = absent & ~occurs
             # The Dice of a class without truth is 1 and flat; smoothed by a share of the volume it falls with its mass.
-            smoothing = self.absent_share * count.clamp(min=1)[:, None]
+            smoothing = self.absent_share * total.clamp(min=_LEAST_SUM)[:, None]
             terms = torch.where(alone, mass / (mass + smoothing), terms)
             counted = occurs | alone
         terms, counted = terms[:, self.first_class :], counted[:, self.first_class :]
         return terms.sum(dim=1) / counted.sum(dim=1).clamp(min=1)
 
 
-def _cross_entropy(log_probabilities: Tensor, target: Tensor, count: Tensor) -> Tensor:
-    """Mean cross-entropy over annotated voxels, per sample: (B,); 0 where there is none."""
+def cross_entropy_per_sample(
+    log_probabilities: Tensor, target: Tensor, total: Tensor, weights: Tensor | None = None
+) -> Tensor:
+    """Weighted mean of the cross-entropy over annotated voxels, per sample: (B,); 0 where there is none.
+
+    Args:
+        log_probabilities: (B, C, I, J, K).
+        target: (B, 1, I, J, K), class indices; IGNORE where unannotated.
+        total: (B,), annotated voxels, or the sum of their weights.
+        weights: (B, 1, I, J, K); 1 if not given.
+    """
     labels = target.squeeze(1).long()
     losses = F.nll_loss(log_probabilities, labels, ignore_index=IGNORE, reduction="none")
-    return losses.sum(dim=(1, 2, 3)) / count.clamp(min=1)
+    if weights is not None:
+        losses = losses * weights.squeeze(1)
+    return losses.sum(dim=(1, 2, 3)) / total.clamp(min=_LEAST_SUM)
+
+
+def _sums(weights: Tensor) -> Tensor:
+    """Of each sample and channel: (B, C). A mask is counted, which is faster than adding it up."""
+    return voxel_counts(weights) if weights.dtype == torch.bool else weights.sum(dim=SPACE)

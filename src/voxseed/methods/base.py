@@ -15,8 +15,11 @@ from torch import Tensor, nn
 
 from voxseed.registry import Registry
 from voxseed.settings import Settings
-from voxseed.supervision.kinds import SupervisionKind
+from voxseed.supervision.kinds import ObjectInPatch, SupervisionKind
 from voxseed.types import IGNORE, Spacing
+
+TRUE_VOLUME = "true volume"
+"""An oracle: the volume of every object, from dense labels."""
 
 Terms = dict[str, dict[str, Tensor]]
 """Network → name of a weighted loss term → scalar."""
@@ -35,6 +38,8 @@ class Batch:
         spacing_mm: of the working grid.
         probabilities: (B, C - 1, I, J, K) float32, foreground probability of each class, 0 on padding; None but for
             supervision of that kind.
+        trusted: (B,) bool, False where the target was made by some tool and may be wrong; None where all are trusted.
+        objects: of every sample, those of which the patch holds a part of the box; empty where nobody has a box.
     """
 
     image: Tensor
@@ -44,11 +49,18 @@ class Batch:
     noise: Tensor
     spacing_mm: Spacing
     probabilities: Tensor | None = None
+    trusted: Tensor | None = None
+    objects: tuple[tuple[ObjectInPatch, ...], ...] = ()
 
     @property
     def annotated(self) -> Tensor:
         """(B, 1, I, J, K) bool."""
         return self.target != IGNORE
+
+    @property
+    def certain(self) -> Tensor:
+        """(B, 1, I, J, K) bool, annotated by somebody who is trusted."""
+        return self.annotated if self.trusted is None else self.annotated & self.trusted.view(-1, 1, 1, 1, 1)
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device."""
@@ -88,7 +100,8 @@ class Method(ABC):
 
     Attributes:
         needs: the supervision that is asked of the dataset before anything starts.
-        members: networks that are trained when the method runs on its own.
+        members: networks that are trained when the method runs on its own. One that is named after a plane
+            (`voxseed.data.planes`) reads the slices of that plane, and is there only where such slices are annotated.
         networks, teachers: teachers are saved in checkpoints and unknown to the optimiser.
     """
 
@@ -98,6 +111,10 @@ class Method(ABC):
     """True where training from random weights makes no sense, as for a second stage."""
     architectures: ClassVar[Mapping[str, str]] = {}
     """Member → the network that it is where `architecture` is auto; others follow from the data."""
+    needs_boxes: ClassVar[bool] = False
+    """True where the losses need a box around every object, from points or boxes."""
+    teacher_passes: ClassVar[int] = 0
+    """Of the teacher of each network per step, with default settings; for the estimated time."""
     Settings: ClassVar[type[Settings]] = Settings
     summary: ClassVar[str]
     """One line for `voxseed list methods`."""
@@ -106,6 +123,16 @@ class Method(ABC):
         self.networks = networks
         self.teachers = nn.ModuleDict()
         self.settings = settings
+
+    @classmethod
+    def oracle(cls, settings: Any) -> tuple[str, ...]:
+        """What it takes from dense labels beside its supervision, with these settings: nothing, or `TRUE_VOLUME`."""
+        return ()
+
+    @classmethod
+    def rounds(cls, settings: Any) -> int:
+        """Equal parts of the stage; between two of them `relabel` gives every case a new target."""
+        return 1
 
     @abstractmethod
     def losses(self, batch: Batch, progress: Progress) -> Terms:
@@ -116,6 +143,18 @@ class Method(ABC):
 
     def after_epoch(self, progress: Progress) -> None:
         """Called once when an epoch is done, before its checkpoint is written."""
+
+    def relabel(self, case: Batch, probabilities: Tensor) -> Tensor:
+        """Target of a whole case for the next round; asked only if there are several rounds.
+
+        Args:
+            case: the whole case as a batch of one, with the target of the first round.
+            probabilities: (1, C, I, J, K), what the first network says now.
+
+        Returns:
+            (1, 1, I, J, K), class index, IGNORE where nobody knows.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no rounds.")
 
     def state(self) -> dict[str, Any]:
         """Memory beside the networks and teachers, as plain types."""

@@ -3,7 +3,6 @@
 Zhai et al. 2023 (PA-Seg), section III-B, Eq. 12 to 15.
 """
 
-import copy
 from typing import Any
 
 import torch
@@ -13,9 +12,9 @@ from torch import Tensor, nn
 from voxseed.losses.distillation import DistillationLoss
 from voxseed.losses.partial import PartialSupervisionLoss
 from voxseed.methods.base import Batch, Method, Progress, Terms, register_method
+from voxseed.methods.pseudo_labels import frozen_copy, pseudo_label
 from voxseed.settings import Settings
 from voxseed.supervision.kinds import SupervisionKind
-from voxseed.types import IGNORE
 
 
 class SCMSettings(Settings):
@@ -35,12 +34,14 @@ class SelfAndCrossMonitoring(Method):
     """Of each network: lambda KL(other's teacher || student) + (1 - lambda) (CE + Dice)(student, own teacher) / 2.
 
     With `keep_annotated` the hard labels are the supervision itself where there is one, and the soft ones are not
-    asked there: what a teacher got wrong about an annotated voxel is not taught again.
+    asked there: what a teacher got wrong about an annotated voxel is not taught again. Labels that are not trusted
+    (noisy-dense) are not kept: they live on in the networks that the stage starts from, and nowhere else.
     """
 
     needs = SupervisionKind.PARTIAL
     members = ("primary", "auxiliary")
     starts_from_networks = True
+    teacher_passes = 1
     summary = "Second stage of pa-seg: two trained networks monitor themselves and each other."
     Settings = SCMSettings
 
@@ -50,14 +51,14 @@ class SelfAndCrossMonitoring(Method):
         self._cross_loss = DistillationLoss(settings.temperature, settings.squared_temperature)
         self._refreshes_done = 0
         for name, network in networks.items():
-            self.teachers[name] = copy.deepcopy(network).requires_grad_(False)
+            self.teachers[name] = frozen_copy(network)
 
     def losses(self, batch: Batch, progress: Progress) -> Terms:
         """Self and cross term of both networks."""
         with torch.no_grad():
             taught = {name: teacher(batch.image) for name, teacher in self.teachers.items()}
         share = self.settings.cross_weight
-        known = (batch.target != IGNORE) & self.settings.keep_annotated
+        known = batch.certain & self.settings.keep_annotated
         terms: Terms = {}
         for name, network in self.networks.items():
             logits = network(batch.image)
@@ -83,11 +84,6 @@ class SelfAndCrossMonitoring(Method):
     def load_state(self, state: dict[str, Any]) -> None:
         """Restore the number of refreshes."""
         self._refreshes_done = state["refreshes_done"]
-
-
-def pseudo_label(logits: Tensor, valid: Tensor) -> Tensor:
-    """Most probable class (B, 1, I, J, K); IGNORE outside the valid region."""
-    return torch.where(valid, logits.argmax(dim=1, keepdim=True), IGNORE)
 
 
 def _other(name: str, networks: dict[str, Tensor]) -> str:

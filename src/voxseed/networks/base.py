@@ -1,8 +1,9 @@
 """Architectures by name. An architecture is its arguments: plain values that a model file can hold, and can build."""
 
 from abc import ABC, abstractmethod
-from typing import Final, Self
+from typing import Any, Final, Literal, Self
 
+from pydantic import Field
 from torch import Tensor, nn
 
 from voxseed.registry import Registry
@@ -25,6 +26,21 @@ class Architecture(Settings, ABC):
     @abstractmethod
     def build(self, in_channels: int, class_count: int) -> nn.Module:
         """The network with fresh weights: (B, M, I, J, K) -> logits (B, C, I, J, K)."""
+
+    def monai_config(self, in_channels: int, class_count: int) -> dict[str, Any] | None:
+        """The same network as a component of a MONAI bundle, `_target_` and arguments; None if MONAI has none."""
+        return None
+
+
+class SlicewiseArchitecture(Architecture):
+    """A network that reads the slices across one axis of space, each by itself."""
+
+    axis: Literal[0, 1, 2] = Field(description="Across the slices: 0 sagittal, 1 coronal, 2 axial ones.")
+
+    @classmethod
+    @abstractmethod
+    def planned_across(cls, axis: int, spacing_mm: Spacing, patch_shape: Shape3, width: int) -> Self:
+        """As `planned`, for slices across this axis."""
 
 
 class RandomBody(nn.Module, ABC):

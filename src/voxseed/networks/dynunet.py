@@ -1,12 +1,10 @@
 """nnU-Net's network, with residual blocks."""
 
-from typing import Final, Self
-
-from torch import nn
+from typing import ClassVar, Final, Self
 
 from voxseed.networks.base import register_network
 from voxseed.networks.planning import plan_levels
-from voxseed.networks.unet3d import UNetArguments, dynamic_unet
+from voxseed.networks.unet3d import UNetArguments
 from voxseed.types import Shape3, Spacing
 
 _MAX_CHANNELS: Final = 320
@@ -16,11 +14,12 @@ _MAX_CHANNELS: Final = 320
 class DynamicUNet(UNetArguments):
     """Isensee et al. 2021: kernels and strides follow the spacing; at most 320 channels; residual blocks."""
 
+    is_residual: ClassVar[bool] = True
+
     @classmethod
     def planned(cls, spacing_mm: Spacing, patch_shape: Shape3, width: int) -> Self:
         plan = plan_levels(spacing_mm, patch_shape)
         return cls(width=width, strides=plan.strides, kernels=plan.kernels)
 
-    def build(self, in_channels: int, class_count: int) -> nn.Module:
-        channels = [min(count, _MAX_CHANNELS) for count in self.channels()]
-        return dynamic_unet(self, in_channels, class_count, channels, residual=True)
+    def channels(self) -> list[int]:
+        return [min(count, _MAX_CHANNELS) for count in super().channels()]

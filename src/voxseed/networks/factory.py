@@ -1,11 +1,12 @@
 """Build a network from its name and plain arguments."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
-from voxseed.errors import ShapeError
-from voxseed.networks.base import NETWORKS, Architecture, RandomBody
+from voxseed.errors import InputError, ShapeError
+from voxseed.networks.base import NETWORKS, Architecture, RandomBody, SlicewiseArchitecture
 from voxseed.networks.instance_norm import use_fast_instance_norm
 from voxseed.settings import validate
 from voxseed.types import Shape3, Spacing
@@ -54,9 +55,32 @@ def checked_arguments(architecture: str, arguments: dict[str, Any]) -> dict[str,
     return _settings(architecture, arguments).model_dump(mode="json")
 
 
+def slicewise_arguments(
+    architecture: str, axis: int, spacing_mm: Spacing, patch_shape: Shape3, width: int
+) -> dict[str, Any]:
+    """As `default_arguments`, for a network that reads the slices across an axis of space: 0, 1 or 2.
+
+    Raises:
+        UnknownNameError: if the architecture is not registered.
+        InputError: if it does not read slices, the patch is too small or the architecture has no such width.
+    """
+    kind = NETWORKS.get(architecture)
+    if not issubclass(kind, SlicewiseArchitecture):
+        known = ", ".join(name for name in NETWORKS.names() if issubclass(NETWORKS.get(name), SlicewiseArchitecture))
+        raise InputError(f"network {architecture}: it does not read slices one by one; expected one of {known}.")
+    return kind.planned_across(axis, spacing_mm, patch_shape, width).model_dump(mode="json")
+
+
 def required_divisor(architecture: str, **arguments: Any) -> Shape3:
     """What the shape of every input must be a multiple of, per axis."""
     return _settings(architecture, arguments).divisor()
+
+
+def monai_config(
+    architecture: str, in_channels: int, class_count: int, arguments: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """The body of a network as a component of a MONAI bundle; None if MONAI alone has no such network."""
+    return _settings(architecture, dict(arguments)).monai_config(in_channels, class_count)
 
 
 class Network(nn.Module):

@@ -1,11 +1,14 @@
 """In which order of its numbers a network computes."""
 
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import torch
 from torch import nn
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
+
+_CHANNELS_LAST: Final = {4: torch.channels_last, 5: torch.channels_last_3d}
+"""Layouts of the weights of 2D and 3D convolutions, by their dimensions."""
 
 
 def placed(network: AnyModule, device: torch.device) -> AnyModule:
@@ -16,5 +19,7 @@ def placed(network: AnyModule, device: torch.device) -> AnyModule:
     """
     network.to(device)
     if device.type == "cpu":
-        network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # PyTorch's stubs lack it
+        for weights in network.parameters():
+            if weights.ndim in _CHANNELS_LAST:
+                weights.data = weights.data.contiguous(memory_format=_CHANNELS_LAST[weights.ndim])
     return network

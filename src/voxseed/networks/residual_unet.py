@@ -1,6 +1,6 @@
 """Residual U-Net that halves the resolution in its first convolution: several times cheaper than the others."""
 
-from typing import Self
+from typing import Any, Self
 
 from monai.networks.nets import UNet
 from pydantic import Field
@@ -31,11 +31,18 @@ class ResidualUNet(Architecture):
         return total_stride(self.strides)
 
     def build(self, in_channels: int, class_count: int) -> nn.Module:
-        return UNet(
-            spatial_dims=3,
-            in_channels=in_channels,
-            out_channels=class_count,
-            channels=[self.width * 2**level for level in range(len(self.strides) + 1)],
-            strides=self.strides,
-            num_res_units=self.residual_units,
-        )
+        return UNet(**self._arguments(in_channels, class_count))
+
+    def monai_config(self, in_channels: int, class_count: int) -> dict[str, Any]:
+        return {"_target_": "UNet", **self._arguments(in_channels, class_count)}
+
+    def _arguments(self, in_channels: int, class_count: int) -> dict[str, Any]:
+        """Of MONAI's UNet, as plain JSON values."""
+        return {
+            "spatial_dims": 3,
+            "in_channels": in_channels,
+            "out_channels": class_count,
+            "channels": [self.width * 2**level for level in range(len(self.strides) + 1)],
+            "strides": [list(stride) for stride in self.strides],
+            "num_res_units": self.residual_units,
+        }

@@ -2,11 +2,9 @@
 
 from typing import Final, Self
 
-from torch import nn
-
 from voxseed.networks.base import register_network
 from voxseed.networks.planning import plan_levels
-from voxseed.networks.unet3d import UNetArguments, dynamic_unet
+from voxseed.networks.unet3d import UNetArguments
 from voxseed.types import Shape3, Spacing
 
 _FLAT_LEVELS: Final = 2
@@ -27,9 +25,6 @@ class UNet25D(UNetArguments):
             _with_axis((3, 3, 3), through, 1 if level < _FLAT_LEVELS else 3) for level in range(len(plan.kernels))
         )
         return cls(width=width, strides=plan.strides, kernels=kernels)
-
-    def build(self, in_channels: int, class_count: int) -> nn.Module:
-        return dynamic_unet(self, in_channels, class_count, self.channels(), residual=False)
 
 
 def _flattened(spacing_mm: Spacing, through: int) -> Spacing:

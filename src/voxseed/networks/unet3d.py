@@ -1,6 +1,6 @@
 """3D U-Net: two convolutions per level, strided downsampling, transposed convolutions up."""
 
-from typing import Self
+from typing import Any, ClassVar, Self
 
 from monai.networks.nets import DynUNet
 from pydantic import Field, model_validator
@@ -19,6 +19,7 @@ class UNetArguments(Architecture):
         min_length=MIN_LEVELS - 1, description="Downsampling into each level below the first."
     )
     kernels: tuple[Shape3, ...] = Field(min_length=MIN_LEVELS, description="Convolution kernel of each level.")
+    is_residual: ClassVar[bool] = False
 
     @model_validator(mode="after")
     def _one_kernel_per_level(self) -> Self:
@@ -33,6 +34,26 @@ class UNetArguments(Architecture):
         """Channels of each level."""
         return [self.width * 2**level for level in range(len(self.kernels))]
 
+    def build(self, in_channels: int, class_count: int) -> nn.Module:
+        return dynamic_unet(self, in_channels, class_count)
+
+    def monai_config(self, in_channels: int, class_count: int) -> dict[str, Any]:
+        return {"_target_": "DynUNet", **self.dynamic_unet_arguments(in_channels, class_count)}
+
+    def dynamic_unet_arguments(self, in_channels: int, class_count: int) -> dict[str, Any]:
+        """Of MONAI's DynUNet, as plain JSON values."""
+        strides = [list(stride) for stride in self.strides]
+        return {
+            "spatial_dims": 3,
+            "in_channels": in_channels,
+            "out_channels": class_count,
+            "kernel_size": [list(kernel) for kernel in self.kernels],
+            "strides": [[1, 1, 1], *strides],
+            "upsample_kernel_size": strides,
+            "filters": self.channels(),
+            "res_block": self.is_residual,
+        }
+
 
 @register_network("unet3d")
 class UNet3D(UNetArguments):
@@ -43,26 +64,19 @@ class UNet3D(UNetArguments):
         plan = plan_levels(spacing_mm, patch_shape)
         return cls(width=width, strides=plan.strides, kernels=((3, 3, 3),) * len(plan.kernels))
 
-    def build(self, in_channels: int, class_count: int) -> nn.Module:
-        return dynamic_unet(self, in_channels, class_count, self.channels(), residual=False)
 
-
-def dynamic_unet(
-    arguments: UNetArguments, in_channels: int, class_count: int, channels: list[int], residual: bool
-) -> nn.Module:
+def dynamic_unet(arguments: UNetArguments, in_channels: int, class_count: int) -> nn.Module:
     """MONAI's DynUNet with the levels of `arguments`."""
-    network = DynUNet(
-        spatial_dims=3,
-        in_channels=in_channels,
-        out_channels=class_count,
-        kernel_size=arguments.kernels,
-        strides=((1, 1, 1), *arguments.strides),
-        upsample_kernel_size=arguments.strides,
-        filters=channels,
-        res_block=residual,
-    )
-    # `forward` runs through `skip_layers`, where the same blocks are nested; a parameter with two names could not be
-    # written to a model file.
+    network = DynUNet(**arguments.dynamic_unet_arguments(in_channels, class_count))
+    return without_second_names(network)
+
+
+def without_second_names(network: DynUNet) -> nn.Module:
+    """The network with one name for each of its blocks, in place.
+
+    `forward` runs through `skip_layers`, where the same blocks are nested; a parameter with two names could not be
+    written to a model file.
+    """
     for second_name in ("input_block", "downsamples", "bottleneck", "upsamples"):
         delattr(network, second_name)
     return network

@@ -1,10 +1,11 @@
 """From what a person gave for a case to what a network learns from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voxseed.data.annotation_sets import DENSE, NOISY_DENSE
 from voxseed.data.annotations import SCATTERED_POINTS, CaseAnnotation, ObjectBox, ObjectPoints
 from voxseed.data.grids import Grid, OnGrid, same_grid
 from voxseed.data.labels import Labels
@@ -19,7 +20,6 @@ from voxseed.supervision.probabilities import hard_target, probability_maps
 from voxseed.types import BACKGROUND, IGNORE, BoolArray, LabelArray, Shape3
 
 _EXTREME_POINTS = "extreme-points"
-_DENSE = "dense"
 
 
 def build_supervision(
@@ -33,11 +33,12 @@ def build_supervision(
 ) -> Supervision:
     """Build the target of one case from its annotation.
 
-    Objects given by points are grown, objects given by boxes leave their box unlabelled. A voxel is background where
-    every object whose box holds it says so: outside all boxes, or, growing from both sides, beyond the background
-    threshold of each. Where foregrounds meet, the object with the smaller ratio wins. Voxels that are not valid are
-    background. Without any object nothing is known to be background, unless all classes are absent. What is painted
-    is taken as it is, above everything else.
+    Objects given by points are grown, objects given by boxes leave their box unlabelled; so do all where the kind is
+    BOXES, whatever their points say. A voxel is background where every object whose box holds it says so: outside all
+    boxes, or, growing from both sides, beyond the background threshold of each. Where foregrounds meet, the object with
+    the smaller ratio wins. Voxels that are not valid are background. Without any object nothing is known to be
+    background, unless all classes are absent. What is painted is taken as it is, above everything else. A map of the
+    protocol noisy-dense is not trusted: neither what it says nor which classes it lacks is certain.
 
     Of the kind PROBABILITY there are probability maps (see `probability_maps`), and every voxel of the target has the
     most probable class. Scattered points have such a target for every kind, because they leave nothing unlabelled.
@@ -49,7 +50,7 @@ def build_supervision(
         settings: how points are grown.
         valid: (I, J, K), the valid region of the image.
         case: its name, for messages.
-        kind: PARTIAL or PROBABILITY.
+        kind: PARTIAL, SLICES, BOXES or PROBABILITY.
 
     Raises:
         InputError: if an inside point lies outside the image, its object's box, or the valid region; if the outside
@@ -62,10 +63,16 @@ def build_supervision(
     is_scattered = annotation.protocol == SCATTERED_POINTS and len(annotation.points) > 0
     if kind is SupervisionKind.PROBABILITY or is_scattered:
         return _probable(annotation, image, labels, settings, valid, case, kind)
-    if annotation.protocol == _DENSE and annotation.painted is not None:
+    if annotation.protocol in (DENSE, NOISY_DENSE) and annotation.painted is not None:
         _require_same_grid(annotation.painted, image, case)
-        return dense_supervision(annotation.painted, labels.with_ignore())
-    objects = [_grown(item, annotation.protocol, image, labels, settings, valid, case) for item in annotation.points]
+        supervision = dense_supervision(annotation.painted, labels.with_ignore())
+        return supervision if annotation.protocol == DENSE else replace(supervision, absent=frozenset(), trusted=False)
+    if kind is SupervisionKind.BOXES:
+        objects = [_boxed_points(item, annotation.protocol, image, labels, case) for item in annotation.points]
+    else:
+        objects = [
+            grow_points(item, annotation.protocol, image, labels, settings, valid, case) for item in annotation.points
+        ]
     objects += [_boxed(item, image, labels, case) for item in annotation.boxes]
     absent = frozenset(labels.class_index(name) for name in annotation.absent)
     target = _together(objects, image.shape, settings)
@@ -73,12 +80,13 @@ def build_supervision(
         target[:] = IGNORE
     else:
         target[~valid] = BACKGROUND
+    painted = None
     if annotation.painted is not None:
         _require_same_grid(annotation.painted, image, case)
         painted = _painted(annotation.painted, labels, case)
         target = np.where(painted == IGNORE, target, painted)
     grown = tuple(GrownObject(item.class_index, item.box.start, item.box.stop) for item in objects)
-    return Supervision(SupervisionKind.PARTIAL, target, image.affine, grown, absent)
+    return Supervision(kind, target, image.affine, grown, absent, painted=painted)
 
 
 def _probable(
@@ -93,7 +101,7 @@ def _probable(
     """Probability maps and the target that follows from them; points with outside points grow from both sides."""
     two_sided = settings.model_copy(update={"growth": "two-sided"})
     with_box = [item for item in annotation.points if len(item.outside_mm)]
-    grown = [_grown(item, annotation.protocol, image, labels, two_sided, valid, case) for item in with_box]
+    grown = [grow_points(item, annotation.protocol, image, labels, two_sided, valid, case) for item in with_box]
     painted = None
     if annotation.painted is not None:
         _require_same_grid(annotation.painted, image, case)
@@ -104,7 +112,9 @@ def _probable(
     objects = tuple(GrownObject(item.class_index, item.box.start, item.box.stop) for item in grown)
     absent = frozenset(labels.class_index(name) for name in annotation.absent)
     kept = maps if kind is SupervisionKind.PROBABILITY else None
-    return Supervision(kind, hard_target(maps), image.affine, objects, absent, probabilities=kept)
+    supervision = Supervision(kind, hard_target(maps), image.affine, objects, absent, probabilities=kept)
+    is_noisy = annotation.protocol == NOISY_DENSE
+    return replace(supervision, absent=frozenset(), trusted=False) if is_noisy else supervision
 
 
 def dense_supervision(label: Volume, labels: Labels) -> Supervision:
@@ -136,15 +146,21 @@ def object_boxes(annotation: CaseAnnotation, grid: OnGrid) -> list[tuple[Shape3,
 
 
 @dataclass(frozen=True)
-class _Growth:
-    """One object: its box and, unless nothing is known there, the ratios of `grow_object` in it."""
+class Growth:
+    """One object on the voxel grid.
+
+    Attributes:
+        class_index: 1..C-1.
+        box: the voxels that the object may have.
+        ratio: of `grow_object`, in the shape of `box`; None where nothing is known in the box.
+    """
 
     class_index: int
     box: VoxelBox
     ratio: NDArray[np.float32] | None
 
 
-def _grown(
+def grow_points(
     points: ObjectPoints,
     protocol: str,
     image: Image,
@@ -152,32 +168,54 @@ def _grown(
     settings: ExpansionSettings,
     valid: BoolArray,
     case: str,
-) -> _Growth:
+) -> Growth:
+    """Grow one object that is given by points.
+
+    Args:
+        points: the object.
+        protocol: of the annotation set.
+        image, labels, settings, valid, case: as in `build_supervision`.
+
+    Raises:
+        InputError: as `build_supervision`.
+    """
     inside, outside = voxel_indices(points.inside_mm, image.affine), voxel_indices(points.outside_mm, image.affine)
     on_object = protocol == _EXTREME_POINTS
     box = box_of_points(outside, image.shape, faces_inside=on_object)
     _require_inside(inside, box, valid, f"Case {case}, {object_name(points.class_name, points.object_number)}")
     known_outside = outside[:0] if on_object else outside
     ratio = grow_object(image.array, valid, image.spacing_mm, box, inside, known_outside, settings)
-    return _Growth(labels.class_index(points.class_name), box, ratio)
+    return Growth(labels.class_index(points.class_name), box, ratio)
 
 
-def _boxed(item: ObjectBox, image: Image, labels: Labels, case: str) -> _Growth:
+def _boxed_points(item: ObjectPoints, protocol: str, image: Image, labels: Labels, case: str) -> Growth:
+    """The box that the outside points span, and nothing about what is in it."""
+    outside = voxel_indices(item.outside_mm, image.affine)
+    box = box_of_points(outside, image.shape, faces_inside=protocol == _EXTREME_POINTS)
+    _require_room(box, f"Case {case}, {object_name(item.class_name, item.object_number)}")
+    return Growth(labels.class_index(item.class_name), box, None)
+
+
+def _boxed(item: ObjectBox, image: Image, labels: Labels, case: str) -> Growth:
     box = box_of_object(item, image.affine, image.shape)
     if box.is_empty:
         raise InputError(
             f"Case {case}: the box of {object_name(item.class_name, item.object_number)} holds no voxel of the image, "
             f"shape {image.shape}. Move it onto the object."
         )
-    return _Growth(labels.class_index(item.class_name), box, None)
+    return Growth(labels.class_index(item.class_name), box, None)
 
 
-def _require_inside(inside: LabelArray, box: VoxelBox, valid: BoolArray, origin: str) -> None:
+def _require_room(box: VoxelBox, origin: str) -> None:
     if box.is_empty:
         raise InputError(
             f"{origin}: no voxel lies between the outside points, box {box.start} to {box.stop}. "
             "Place each beyond the object in its own direction."
         )
+
+
+def _require_inside(inside: LabelArray, box: VoxelBox, valid: BoolArray, origin: str) -> None:
+    _require_room(box, origin)
     for voxel, in_box in zip(inside, box.contains(inside), strict=True):
         if not VoxelBox((0, 0, 0), valid.shape).contains(voxel[None])[0]:
             raise InputError(
@@ -196,7 +234,7 @@ def _require_inside(inside: LabelArray, box: VoxelBox, valid: BoolArray, origin:
         )
 
 
-def _together(objects: list[_Growth], shape: tuple[int, int, int], settings: ExpansionSettings) -> LabelArray:
+def _together(objects: list[Growth], shape: tuple[int, int, int], settings: ExpansionSettings) -> LabelArray:
     """(I, J, K) uint8: what all objects say about each voxel."""
     target = np.full(shape, IGNORE, dtype=np.uint8)
     smallest = np.full(shape, np.inf, dtype=np.float32)

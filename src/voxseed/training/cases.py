@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,19 @@ from voxseed.data.annotation_sets import AnnotationSet
 from voxseed.data.annotations import CaseAnnotation
 from voxseed.data.cache import CachedCase, CaseContent, PatchCache
 from voxseed.data.datasets import Dataset
+from voxseed.data.grids import Grid
 from voxseed.data.preprocessing import Preprocessing
 from voxseed.data.valid_region import valid_region
 from voxseed.data.volumes import Image, Volume
 from voxseed.errors import InputError
 from voxseed.supervision.build import build_supervision, dense_supervision
 from voxseed.supervision.expansion import ExpansionSettings
-from voxseed.supervision.kinds import Supervision, SupervisionKind
+from voxseed.supervision.kinds import GrownObject, Supervision, SupervisionKind
 from voxseed.supervision.noise import median_step
 from voxseed.supervision.probabilities import hard_target
-from voxseed.types import BACKGROUND, IGNORE, Shape3
+from voxseed.types import BACKGROUND, IGNORE, LabelArray, Shape3
 
-_SEEDS_PER_CLASS = 1000
+_MOST_DRAWN = 1000
 
 
 @dataclass(frozen=True)
@@ -32,19 +34,27 @@ class TrainingCase:
     """A case in the cache, on the working grid.
 
     Attributes:
-        seeds: per annotated foreground class, (N, 3) voxels of that class, at most 1000, evenly drawn.
+        seeds: per annotated foreground class, (N, 3) voxels of that class, or of its boxes where none is annotated; at
+            most 1000, evenly drawn.
+        objects: annotated by points or boxes, in voxels of the working grid.
         absent: class indices that do not occur in the case.
         noise: median intensity step between neighbours inside the foreground seeds; NaN where unknown.
         has_background: whether any voxel is known to be background.
+        trusted: False where the labels were made by some tool and may be wrong.
+        painted: (N, 3) voxels that a person painted, background included, at most 1000, evenly drawn. Every patch of
+            the case holds one.
     """
 
     name: str
     image: CachedCase
     supervision: CachedCase
     seeds: tuple[np.ndarray, ...]
+    objects: tuple[GrownObject, ...]
     absent: frozenset[int]
     noise: float
     has_background: bool
+    trusted: bool
+    painted: np.ndarray
 
     @property
     def shape(self) -> Shape3:
@@ -66,6 +76,7 @@ class CaseSource:
     Args:
         kind: of supervision; dense takes the dataset's labels, others the annotations.
         annotations: not needed for dense supervision.
+        true_volumes: measure the volume of every object in the dataset's dense labels, for methods that ask for it.
     """
 
     def __init__(
@@ -76,6 +87,7 @@ class CaseSource:
         expansion: ExpansionSettings,
         preprocessing: Preprocessing,
         cache: PatchCache,
+        true_volumes: bool = False,
     ) -> None:
         self._dataset = dataset
         self._kind = kind
@@ -83,6 +95,7 @@ class CaseSource:
         self._expansion = expansion
         self._preprocessing = preprocessing
         self._cache = cache
+        self._true_volumes = true_volumes
 
     def prepare(self, case: str) -> TrainingCase:
         """The case, from the cache where it is already there.
@@ -97,18 +110,24 @@ class CaseSource:
             image,
             supervision,
             tuple(np.array(seeds).reshape(-1, 3) for seeds in supervision.meta["seeds"]),
+            tuple(_object_from_json(item) for item in supervision.meta["objects"]),
             frozenset(supervision.meta["absent"]),
             float("nan") if supervision.meta["noise"] is None else supervision.meta["noise"],
             supervision.meta["has_background"],
+            supervision.meta["trusted"],
+            np.array(supervision.meta["painted"]).reshape(-1, 3),
         )
 
     def _supervision(self, case: str) -> Supervision:
         if self._kind is SupervisionKind.DENSE:
             return dense_supervision(self._label(case), self._dataset.labels)
         image, labels = self._dataset.read_image(case), self._dataset.labels
-        return build_supervision(
+        supervision = build_supervision(
             self._annotation(case), image, labels, self._expansion, valid_region(image.array), case, self._kind
         )
+        if not self._true_volumes:
+            return supervision
+        return with_true_volumes(supervision, labels.to_class_indices(self._label(case).array))
 
     def _label(self, case: str) -> Volume:
         label = self._dataset.read_label(case)
@@ -133,6 +152,10 @@ class CaseSource:
             return _key([*files, self._dataset.label_path(case)], settings)
         settings["annotation"] = annotation_digest(self._annotation(case))
         settings["expansion"] = self._expansion.model_dump(mode="json")
+        if self._true_volumes:
+            self._label(case)  # says so where there is none
+            files.append(self._dataset.label_path(case))
+            settings["true_volumes"] = True
         return _key(files, settings)
 
     def _image_content(self, case: str) -> CaseContent:
@@ -144,13 +167,22 @@ class CaseSource:
         supervision = self._supervision(case)
         arrays = self._arrays(supervision)
         target = arrays["target"]
+        painted = np.full_like(target, IGNORE)
+        if supervision.painted is not None:
+            painted = self._preprocessing.apply_to_painted(Volume(supervision.painted, supervision.affine))
+            arrays["target"] = target = np.where(painted == IGNORE, target, painted)
         foreground = (target != BACKGROUND) & (target != IGNORE)
         noise = median_step(image.read("image"), foreground)
+        grid = Grid(supervision.target.shape, supervision.affine)
+        objects = [self._on_working_grid(item, grid) for item in supervision.objects]
         meta = {
-            "seeds": [_drawn(np.argwhere(target == index)) for index in np.unique(target[foreground])],
+            "seeds": [_drawn(voxels) for voxels in _seed_voxels(target, objects)],
+            "objects": [_object_to_json(item) for item in objects],
             "absent": sorted(supervision.absent),
             "noise": None if np.isnan(noise) else noise,
             "has_background": bool((target == BACKGROUND).any()),
+            "trusted": supervision.trusted,
+            "painted": _drawn(np.argwhere(painted != IGNORE)),
         }
         return arrays, meta
 
@@ -161,6 +193,24 @@ class CaseSource:
         maps = self._preprocessing.apply_to_probabilities(Image(supervision.probabilities, supervision.affine))
         # Half precision, exact to 0.0005, is half as large in the cache.
         return {"target": hard_target(maps), "probabilities": maps.astype(np.float16)}
+
+    def _on_working_grid(self, item: GrownObject, grid: Grid) -> GrownObject:
+        start, stop = self._preprocessing.apply_to_box((item.box_start, item.box_stop), grid)
+        density = math.prod(self._preprocessing.working_shape(grid)) / math.prod(grid.shape)
+        return GrownObject(item.class_index, start, stop, density * item.true_voxels)
+
+
+def with_true_volumes(supervision: Supervision, dense: LabelArray) -> Supervision:
+    """The same supervision, with the number of voxels that each object's class has in its box.
+
+    Args:
+        dense: (I, J, K) class indices of the dense label.
+    """
+    objects = []
+    for item in supervision.objects:
+        count = np.count_nonzero(dense[item.slices] == item.class_index)
+        objects.append(replace(item, true_voxels=float(count)))
+    return replace(supervision, objects=tuple(objects))
 
 
 def annotation_digest(annotation: CaseAnnotation) -> str:
@@ -187,8 +237,31 @@ def _key(files: Iterable[Path], settings: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
+def _seed_voxels(target: LabelArray, objects: Sequence[GrownObject]) -> Iterator[np.ndarray]:
+    """Per class (N, 3): voxels that are annotated as it, or, where there are none, those of its boxes."""
+    for index in sorted({*np.unique(target[target != IGNORE]).tolist()} | {item.class_index for item in objects}):
+        if index == BACKGROUND:
+            continue
+        voxels = target == index
+        if not voxels.any():
+            for item in objects:
+                if item.class_index == index:
+                    voxels[item.slices] = True
+        yield np.argwhere(voxels)
+
+
+def _object_to_json(item: GrownObject) -> list[Any]:
+    volume = None if math.isnan(item.true_voxels) else item.true_voxels
+    return [item.class_index, item.box_start, item.box_stop, volume]
+
+
+def _object_from_json(values: Sequence[Any]) -> GrownObject:
+    class_index, start, stop, volume = values
+    return GrownObject(class_index, tuple(start), tuple(stop), math.nan if volume is None else volume)
+
+
 def _drawn(voxels: np.ndarray) -> list[list[int]]:
-    """At most `_SEEDS_PER_CLASS` of the voxels, evenly spaced in their order."""
-    chosen = np.linspace(0, len(voxels) - 1, min(len(voxels), _SEEDS_PER_CLASS)).round().astype(int)
+    """At most `_MOST_DRAWN` of the voxels, evenly spaced in their order."""
+    chosen = np.linspace(0, len(voxels) - 1, min(len(voxels), _MOST_DRAWN)).round().astype(int)
     drawn: list[list[int]] = voxels[chosen].tolist()
     return drawn

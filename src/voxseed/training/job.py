@@ -6,6 +6,7 @@ from voxseed.data.annotation_sets import AnnotationSet
 from voxseed.data.cache import PatchCache
 from voxseed.data.datasets import Dataset
 from voxseed.data.preprocessing import Preprocessing
+from voxseed.methods.base import METHODS, TRUE_VOLUME
 from voxseed.methods.recipes import Recipe
 from voxseed.supervision.kinds import SupervisionKind
 from voxseed.training.cases import CaseSource
@@ -42,13 +43,23 @@ class Job:
     precision: str
     cache: PatchCache
 
+    @property
+    def oracles(self) -> tuple[str, ...]:
+        """What the methods take from dense labels beside their supervision; empty unless a setting asks for it."""
+        asked = (
+            METHODS.get(stage.method).oracle(self.settings.of_method(stage.method)) for stage in self.recipe.stages
+        )
+        return tuple(dict.fromkeys(name for names in asked for name in names))
+
     def source(self, preprocessing: Preprocessing, kind: SupervisionKind | None = None) -> CaseSource:
         """Where cases come from; `kind` replaces the job's own."""
+        kind = kind or self.kind
         return CaseSource(
             self.dataset,
-            kind or self.kind,
+            kind,
             self.annotations,
             self.settings.expansion,
             preprocessing,
             self.cache,
+            true_volumes=TRUE_VOLUME in self.oracles and kind is not SupervisionKind.DENSE,
         )

@@ -125,8 +125,9 @@ def rate_factor(step: int, iterations: int, settings: OptimiserSettings) -> floa
 
 def build_optimiser(groups: list[dict[str, Any]], settings: OptimiserSettings) -> torch.optim.Optimizer:
     """The optimiser that the settings name."""
-    if settings.name == "adamw":
-        return torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+    if settings.name != "sgd":
+        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.name]
+        return kind(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
     return torch.optim.SGD(
         groups,
         lr=settings.learning_rate,

@@ -3,6 +3,7 @@
 That is what makes a resumed run equal to an uninterrupted one, whatever the number of workers and devices.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -10,11 +11,14 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from voxseed.data.resampling import resampled_extent
 from voxseed.methods.base import Batch
+from voxseed.supervision.boxes import VoxelBox
+from voxseed.supervision.kinds import GrownObject, ObjectInPatch
 from voxseed.training.cases import TrainingCase
+from voxseed.training.rounds import Rounds
 from voxseed.training.settings import AugmentationSettings
 from voxseed.types import IGNORE, Shape3, Spacing
 
@@ -40,25 +44,36 @@ class PatchSettings:
     probabilities: bool = False
 
 
-class PatchDataset(Dataset[dict[str, Tensor]]):
-    """Patch number `index` of a stage, for any index."""
+class PatchDataset(Dataset[dict[str, Any]]):
+    """Patch number `index` of a stage, for any index.
 
-    def __init__(self, cases: list[TrainingCase], settings: PatchSettings) -> None:
+    Args:
+        rounds: of a stage whose targets change.
+    """
+
+    def __init__(self, cases: list[TrainingCase], settings: PatchSettings, rounds: Rounds | None = None) -> None:
         self._cases = cases
         self._settings = settings
+        self._rounds = rounds
 
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """Image (M, I, J, K), target and valid (1, I, J, K), absent (C,), noise (), probabilities (C - 1, I, J, K)."""
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Image (M, I, J, K), target and valid (1, I, J, K), absent (C,), noise (), trusted (); objects.
+
+        Also probabilities (C - 1, I, J, K), where the cases have them.
+        """
         settings = self._settings
         rng = np.random.default_rng([*settings.seed, index])
         case = self._cases[self._case_number(index)]
+        if self._rounds is not None:
+            case = self._rounds.relabelled(case, index)
         shape = zoomed_shape(settings.shape, settings.augmentation.zoom, rng)
         start = choose_start(case, replace(settings, shape=shape), rng)
         image = resized(case.read("image", start, shape, fill=0), settings.shape, "trilinear")
-        target, valid = (
-            resized(case.read(name, start, shape, fill)[None], settings.shape, "nearest-exact")
-            for name, fill in (("target", IGNORE), ("valid", 0))
-        )
+        valid = resized(case.read("valid", start, shape, fill=0)[None], settings.shape, "nearest-exact")
+        read_target = case.read("target", start, shape, fill=IGNORE)[None]
+        target = resized(read_target, settings.shape, "nearest-exact")
+        if len(case.painted):
+            target = with_thin_parts(target, read_target)
         flipped_axes = drawn_flips(settings.augmentation, rng)
         image, target, valid = augmented(image, target, valid, flipped_axes, settings.augmentation, rng)
         absent = np.isin(np.arange(settings.class_count), sorted(case.absent))
@@ -74,12 +89,15 @@ class PatchDataset(Dataset[dict[str, Tensor]]):
             "valid": torch.from_numpy(valid.astype(bool)),
             "absent": torch.from_numpy(absent),
             "noise": torch.tensor(case.noise, dtype=torch.float32),
+            "trusted": torch.tensor(case.trusted),
+            "objects": objects_in_patch(case.objects, start, shape, settings.shape, flipped_axes),
         }
 
-    def collate(self, samples: list[dict[str, Tensor]]) -> Batch:
+    def collate(self, samples: list[dict[str, Any]]) -> Batch:
         """Stack samples into a batch."""
-        stacked = {key: torch.stack([sample[key] for sample in samples]) for key in samples[0]}
-        return Batch(spacing_mm=self._settings.spacing_mm, **stacked)
+        objects = tuple(sample["objects"] for sample in samples)
+        stacked = {key: torch.stack([sample[key] for sample in samples]) for key in samples[0] if key != "objects"}
+        return Batch(spacing_mm=self._settings.spacing_mm, objects=objects, **stacked)
 
     def _case_number(self, index: int) -> int:
         """Every case once per round, in an order of its own for every round."""
@@ -129,14 +147,18 @@ def patch_loader(
 def choose_start(case: TrainingCase, settings: PatchSettings, rng: np.random.Generator) -> Shape3:
     """First voxel of a patch; a patch larger than the case is centred on it and padded.
 
-    With probability `foreground_share` the patch holds a seed voxel of a random class, anywhere inside it.
+    With probability `foreground_share` the patch holds a seed voxel of a random class, anywhere inside it; otherwise
+    any painted voxel, if the case has some: a patch between two annotated slices would teach nothing.
     """
     shape = np.array(settings.shape)
     low = np.minimum((np.array(case.shape) - shape) // 2, 0)
     high = np.maximum(np.array(case.shape) - shape, low)
     if len(case.seeds) and rng.random() < settings.foreground_share:
-        seeds = case.seeds[int(rng.integers(len(case.seeds)))]
-        seed = seeds[int(rng.integers(len(seeds)))]
+        held = case.seeds[int(rng.integers(len(case.seeds)))]
+    else:
+        held = case.painted
+    if len(held):
+        seed = held[int(rng.integers(len(held)))]
         low, high = np.maximum(low, np.minimum(seed - shape + 1, high)), np.minimum(high, np.maximum(seed, low))
     start = rng.integers(low, high + 1)
     return (int(start[0]), int(start[1]), int(start[2]))
@@ -156,6 +178,36 @@ def resized(array: np.ndarray, shape: Shape3, mode: Literal["trilinear", "neares
     return F.interpolate(torch.from_numpy(array)[None], size=shape, mode=mode)[0].numpy()
 
 
+def objects_in_patch(
+    objects: Sequence[GrownObject], start: Shape3, read: Shape3, shape: Shape3, flipped_axes: Sequence[int]
+) -> tuple[ObjectInPatch, ...]:
+    """Objects of a case, of which a patch holds a part of the box.
+
+    Args:
+        start: first voxel of the patch in the case.
+        read: voxels of the case that become the patch.
+        shape: voxels of the patch.
+        flipped_axes: array axes that are flipped in the patch.
+    """
+    found = []
+    for item in objects:
+        lows, highs = [], []
+        for axis in range(3):
+            low, high = item.box_start[axis] - start[axis], item.box_stop[axis] - start[axis]
+            low, high = resampled_extent(low, high, read[axis], shape[axis])
+            low, high = (shape[axis] - high, shape[axis] - low) if axis in flipped_axes else (low, high)
+            lows.append(low)
+            highs.append(high)
+        box = VoxelBox(_shape3(lows), _shape3(highs))
+        inside = VoxelBox(
+            _shape3([max(low, 0) for low in lows]), _shape3([min(*pair) for pair in zip(highs, shape, strict=True)])
+        )
+        if not inside.is_empty:
+            voxels = item.true_voxels * math.prod(shape) / math.prod(read)
+            found.append(ObjectInPatch(item.class_index, inside.start, inside.stop, inside == box, box.shape, voxels))
+    return tuple(found)
+
+
 def drawn_flips(settings: AugmentationSettings, rng: np.random.Generator) -> tuple[int, ...]:
     """Array axes that are flipped."""
     return tuple(axis for axis in settings.flip_axes if rng.random() < 0.5)
@@ -164,6 +216,24 @@ def drawn_flips(settings: AugmentationSettings, rng: np.random.Generator) -> tup
 def flipped(array: np.ndarray, flipped_axes: Sequence[int]) -> np.ndarray:
     """Channels (M, I, J, K), flipped along axes of I, J, K."""
     return np.ascontiguousarray(np.flip(array, tuple(axis + 1 for axis in flipped_axes)))
+
+
+def with_thin_parts(target: np.ndarray, source: np.ndarray) -> np.ndarray:
+    """A target that was made smaller, with the slices and strokes that no voxel of it came from.
+
+    An annotated voxel of the source that the resized target has no annotation for goes to the voxel that holds its
+    centre; every annotated slice so remains a slice.
+
+    Args:
+        target: (1, I, J, K), the source resized to its nearest voxels.
+        source: (1, i, j, k).
+    """
+    voxels = np.argwhere(source[0] != IGNORE)
+    places = ((voxels + 0.5) * target.shape[1:] / source.shape[1:]).astype(int)
+    lost = target[0][tuple(places.T)] == IGNORE
+    result = target.copy()
+    result[0][tuple(places[lost].T)] = source[0][tuple(voxels[lost].T)]
+    return result
 
 
 def augmented(
@@ -180,3 +250,7 @@ def augmented(
     scale = 1 + rng.uniform(-settings.intensity_scale, settings.intensity_scale, channels)
     shift = rng.uniform(-settings.intensity_shift, settings.intensity_shift, channels)
     return ((image * scale + shift) * valid).astype(np.float32), target, valid
+
+
+def _shape3(values: Sequence[int]) -> Shape3:
+    return values[0], values[1], values[2]

@@ -11,19 +11,27 @@ import numpy as np
 import torch
 
 from voxseed.data.cache import estimated_bytes
+from voxseed.data.planes import PLANES, Plane
 from voxseed.data.preprocessing import Box, Preprocessing
 from voxseed.devices import available_cores
 from voxseed.errors import InputError
 from voxseed.methods.base import METHODS
 from voxseed.methods.recipes import Recipe
-from voxseed.networks.base import NETWORKS
-from voxseed.networks.factory import build_network, checked_arguments, default_arguments, required_divisor
+from voxseed.networks.factory import (
+    build_network,
+    checked_arguments,
+    default_arguments,
+    required_divisor,
+    slicewise_arguments,
+)
 from voxseed.networks.layout import placed
 from voxseed.supervision.build import object_boxes
 from voxseed.supervision.kinds import SupervisionKind
 from voxseed.training.job import Job
+from voxseed.training.planes import planes_of, require_same_planes
 from voxseed.training.settings import RunSettings
 from voxseed.training.stages import whole_epochs
+from voxseed.training.unused import unused
 from voxseed.types import Shape3, Spacing
 
 PATCH_VOXELS = {"cpu": 96 * 80 * 48, "cuda": 128**3}
@@ -55,6 +63,9 @@ class Plan:
         seconds_per_iteration: forward and backward of all networks, measured.
         cache_bytes: at most, before compression.
         workers: processes that read patches.
+        oracles: what the methods take from dense labels beside their supervision.
+        planes: of annotated slices, where a method learns from these.
+        unused: what the dataset holds that is not learned from.
     """
 
     dataset: str
@@ -74,6 +85,9 @@ class Plan:
     seconds_per_iteration: float
     cache_bytes: int
     cache: Path
+    oracles: tuple[str, ...] = ()
+    planes: tuple[Plane, ...] = ()
+    unused: tuple[str, ...] = ()
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -88,7 +102,7 @@ class Plan:
     @property
     def seconds(self) -> float:
         """Estimated time of all stages. A teacher's forward pass is a third of training a network."""
-        costs = [4 / 3 if METHODS.get(stage.method).starts_from_networks else 1.0 for stage in self.stages]
+        costs = [1 + METHODS.get(stage.method).teacher_passes / 3 for stage in self.stages]
         steps = sum(cost * stage.iterations for cost, stage in zip(costs, self.stages, strict=True))
         return steps * self.seconds_per_iteration
 
@@ -96,18 +110,23 @@ class Plan:
         """What and how, for printing."""
         networks = ", ".join(f"{member}: {arguments['architecture']}" for member, arguments in self.networks.items())
         stages = ", then ".join(f"{stage.method} ({stage.iterations} iterations)" for stage in self.stages)
+        planes = ", ".join(self.planes) if len(self.planes) > 1 else f"{''.join(self.planes)} alone; two teach more"
+        oracles = [("oracle", f"{', '.join(self.oracles)}, from dense labels")] if self.oracles else []
         return [
             ("dataset", self.dataset),
             ("annotations", self.annotations),
+            *([("planes", planes)] if self.planes else []),
+            *oracles,
             ("recipe", f"{self.recipe}: {stages}"),
             ("cases", f"{self.train_cases} to train on, {self.val_cases} to validate on"),
             ("classes", ", ".join(self.classes)),
+            *([("not used", "; ".join(self.unused))] if self.unused else []),
             ("channels", ", ".join(self.channels)),
             ("spacing", " × ".join(f"{value:.3g}" for value in self.spacing_mm) + " mm"),
             ("patch", " × ".join(str(value) for value in self.patch_shape) + " voxels"),
             ("networks", networks),
             ("device", f"{self.device} × {self.devices}, {self.precision}"),
-            ("time", f"about {_duration(self.seconds)}"),
+            ("time", f"about {duration_text(self.seconds)}"),
             ("cache", f"at most {self.cache_bytes / 1e6:,.0f} MB in {self.cache}"),
         ]
 
@@ -133,11 +152,13 @@ def make_plan(job: Job, preprocessing: Preprocessing) -> Plan:
     """
     settings, data = job.settings, job.dataset
     shapes = [preprocessing.working_shape(data.read_grid(case)) for case in job.train_cases]
-    stages = plan_stages(job.recipe, settings, job.device)
+    planes = planes_of(job)
+    stages = plan_stages(job.recipe, settings, job.device, planes)
     members = tuple(dict.fromkeys(member for stage in stages for member in stage.members))
     wanted = settings.training.patch_shape
     patch = plan_patch(_median_shape(shapes), PATCH_VOXELS[job.device]) if wanted == "auto" else wanted
     networks = plan_networks(settings, members, preprocessing.spacing_mm, patch, _architectures(stages))
+    require_same_planes(job.starts, planes)
     networks |= {member: start.arguments for member, start in job.starts.items() if member in networks}
     patch = rounded_patch(patch, networks)
     channels, classes = len(data.channel_names), data.labels.class_count
@@ -161,6 +182,9 @@ def make_plan(job: Job, preprocessing: Preprocessing) -> Plan:
         ),
         cache_bytes=estimated_bytes(shapes, 4 * channels + 2 + _map_bytes(job, classes)),
         cache=job.cache.folder,
+        oracles=job.oracles,
+        planes=planes,
+        unused=unused(job),
     )
 
 
@@ -197,9 +221,11 @@ def plan_networks(
             name = (architectures or {}).get(member, "auto")
         if name == "auto":
             name = "unet2.5d" if max(spacing_mm) / min(spacing_mm) >= THICK_SLICE_RATIO else "unet3d"
-        NETWORKS.get(name)
-        arguments = default_arguments(name, spacing_mm, patch_shape, wanted.width) | wanted.arguments
-        planned[member] = {"architecture": name, **checked_arguments(name, arguments)}
+        if member in PLANES:
+            arguments = slicewise_arguments(name, PLANES.index(member), spacing_mm, patch_shape, wanted.width)
+        else:
+            arguments = default_arguments(name, spacing_mm, patch_shape, wanted.width)
+        planned[member] = {"architecture": name, **checked_arguments(name, arguments | wanted.arguments)}
     return planned
 
 
@@ -222,8 +248,10 @@ def rounded_patch(patch_shape: Shape3, networks: Networks) -> Shape3:
     return (steps[0] * common[0], steps[1] * common[1], steps[2] * common[2])
 
 
-def plan_stages(recipe: Recipe, settings: RunSettings, device: str) -> tuple[PlannedStage, ...]:
-    """Stages with their lengths.
+def plan_stages(
+    recipe: Recipe, settings: RunSettings, device: str, planes: tuple[Plane, ...] = ()
+) -> tuple[PlannedStage, ...]:
+    """Stages with their lengths. Members that are named after a plane take part if its slices are annotated.
 
     Raises:
         InputError: if a stage has no share, or there are fewer stages than are asked for.
@@ -246,7 +274,8 @@ def plan_stages(recipe: Recipe, settings: RunSettings, device: str) -> tuple[Pla
     planned = []
     for stage, share in zip(stages, shares, strict=False):
         iterations, length = whole_epochs(max(1, round(base * share)), settings.training.epoch_length)
-        planned.append(PlannedStage(stage.method, stage.members, iterations, length))
+        members = tuple(member for member in stage.members if member not in PLANES or member in planes)
+        planned.append(PlannedStage(stage.method, members, iterations, length))
     return tuple(planned)
 
 
@@ -298,7 +327,8 @@ def _workers(settings: RunSettings, device: str) -> int:
     return min(available_cores(), _MOST_WORKERS) if device == "cuda" else 0
 
 
-def _duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
+    """Seconds, minutes or hours, as a person says it."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:

@@ -66,7 +66,10 @@ PRESETS = {
     "default": Preset("Fits itself to spacing, shape and device.", {}),
     "small": Preset(
         "For a laptop's CPU: networks half as wide, 400 iterations.",
-        {"networks": {"primary": {"width": 8}, "auxiliary": {"width": 8}}, "training": {"iterations": 400}},
+        {
+            "networks": {member: {"width": 8} for member in ("primary", "auxiliary", "axial", "coronal", "sagittal")},
+            "training": {"iterations": 400},
+        },
     ),
     "paper-vs": Preset(
         "As published for vestibular schwannoma: 2.5D U-Net, 300 and 100 epochs of 176 patches of 128 × 128 × 48.",
@@ -96,6 +99,29 @@ PRESETS = {
                 },
             },
         ),
+    ),
+    "paper-cross-teaching": Preset(
+        "As published for cross-teaching on MMWHS: V-Net and 2D U-Nets, 6,000 patches of 176 × 176 × 96.",
+        {
+            "networks": {
+                "primary": {"architecture": "vnet", "width": 16},
+                **{plane: {"architecture": "unet2d", "width": 64} for plane in ("axial", "coronal", "sagittal")},
+            },
+            "optimiser": {
+                "name": "adam",
+                "learning_rate": 1e-3,
+                "weight_decay": 1e-4,
+                "polynomial_power": 0.0,
+            },
+            "training": {
+                "iterations": 6000,
+                "epoch_length": 100,
+                "batch_size": 1,
+                "patch_shape": [176, 176, 96],
+                "foreground_share": 0.0,
+            },
+            "augmentation": {"flip_axes": [], "zoom": 0.0, "intensity_scale": 0.0, "intensity_shift": 0.0},
+        },
     ),
     "paper-pw4medseg": Preset(
         "As published for PW4MedSeg: probabilistic UNETR, patches of 96 × 96 × 96, points smeared by 10 mm; "

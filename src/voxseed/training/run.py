@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,9 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from torch import nn
 
+from voxseed.data.annotations import SCATTERED_POINTS
 from voxseed.errors import InputError, InterruptedRunError
+from voxseed.inference.class_ranges import ClassRange, class_ranges
 from voxseed.inference.model_files import ModelDescription, NetworkDescription, load_model, save_model
 from voxseed.methods.base import METHODS, Method
 from voxseed.networks.factory import build_network
@@ -24,6 +27,8 @@ from voxseed.training.job import Job
 from voxseed.training.patches import PatchDataset, PatchSettings
 from voxseed.training.planning import Plan, PlannedStage, fit_preprocessing, make_plan
 from voxseed.training.provenance import provenance
+from voxseed.training.relabelling import Relabelling
+from voxseed.training.rounds import Rounds
 from voxseed.training.run_folder import COMPLETE, RunFolder, RunRecord, StageRecord
 from voxseed.training.seeds import mixed_seed
 from voxseed.training.selection import BestOnDense, best_weights
@@ -109,9 +114,10 @@ def _run_stages(job: Job, plan: Plan, cases: list[TrainingCase]) -> None:
             continue
         path.mkdir(parents=True, exist_ok=True)
         weights = _train_stage(job, plan, index, stage, path, cases, weights)
-        _save(job, plan, stage, weights, path / "model")
+        ranges = _class_ranges(job, plan, cases)
+        _save(job, plan, stage, weights, ranges, path / "model")
         if index == len(plan.stages) - 1:
-            _save(job, plan, stage, weights, job.folder.model_path)
+            _save(job, plan, stage, weights, ranges, job.folder.model_path)
         job.folder.complete_stage(index)
 
 
@@ -151,11 +157,22 @@ def _train_stage(
     def build() -> Method:
         return _method(job, plan, stage, seed, weights)
 
+    rounds = _rounds(stage_job, METHODS.get(stage.method).rounds(settings.of_method(stage.method)))
     callbacks: list[Callback] = [StageDisplay(stage.method, stage.iterations)]
+    if rounds is not None:
+        callbacks.append(Relabelling(rounds, cases, patches, settings.inference.overlap))
     if job.val_cases:
         callbacks.append(BestOnDense(path, _validation_cases(job, plan), plan.patch_shape, settings.inference.overlap))
-    run_stage(stage_job, build, PatchDataset(cases, patches), callbacks)
+    run_stage(stage_job, build, PatchDataset(cases, patches, rounds), callbacks)
     return _kept_weights(job, path)
+
+
+def _rounds(job: StageJob, count: int) -> Rounds | None:
+    """Of a stage whose targets change; None for all others."""
+    if count == 1:
+        return None
+    patches_per_epoch = job.epoch_length * job.batch_size * job.devices
+    return Rounds.planned(job.path / "targets", count, job.iterations // job.epoch_length, patches_per_epoch)
 
 
 def _method(job: Job, plan: Plan, stage: PlannedStage, seed: tuple[int, int], weights: Weights) -> Method:
@@ -187,7 +204,18 @@ def _kept_weights(job: Job, path: Path) -> Weights:
     return best_weights(path) if job.val_cases else stage_weights(path)
 
 
-def _save(job: Job, plan: Plan, stage: PlannedStage, weights: Weights, folder: Path) -> None:
+def _class_ranges(job: Job, plan: Plan, cases: list[TrainingCase]) -> dict[str, ClassRange]:
+    """What prediction compares with, of the classes that are annotated; nothing where all targets are guesses."""
+    is_scattered = job.annotations is not None and job.annotations.protocol == SCATTERED_POINTS
+    if job.kind is SupervisionKind.PROBABILITY or (is_scattered and job.kind is not SupervisionKind.DENSE):
+        return {}
+    targets = ((case.supervision.read("target"), case.absent) for case in cases)
+    return class_ranges(targets, job.dataset.labels.foreground, math.prod(plan.spacing_mm))
+
+
+def _save(
+    job: Job, plan: Plan, stage: PlannedStage, weights: Weights, ranges: dict[str, ClassRange], folder: Path
+) -> None:
     networks = {
         member: NetworkDescription(
             architecture=plan.networks[member]["architecture"],
@@ -202,6 +230,7 @@ def _save(job: Job, plan: Plan, stage: PlannedStage, weights: Weights, folder: P
         preprocessing=plan.preprocessing,
         patch_shape=plan.patch_shape,
         overlap=job.settings.inference.overlap,
+        class_ranges=ranges,
         provenance={"recipe": plan.recipe, "stage": stage.method, "iterations": stage.iterations},
     )
     save_model(folder, weights, description)
@@ -215,7 +244,7 @@ def _start(job: Job, plan: Plan, cases: list[TrainingCase]) -> None:
         return
     stages = tuple(StageRecord(stage.method, stage.method, stage.members, stage.iterations) for stage in plan.stages)
     write_yaml(job.folder.settings_path, job.settings)
-    job.folder.start(RunRecord(plan.recipe, plan.dataset, job.device, stages), origin)
+    job.folder.start(RunRecord(plan.recipe, plan.dataset, job.device, stages, job.oracles), origin)
 
 
 def _fingerprint(cases: list[TrainingCase]) -> str:

@@ -37,12 +37,17 @@ class StageRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """The content of run.json."""
+    """The content of run.json.
+
+    Attributes:
+        oracles: what the methods took from dense labels beside their supervision; named in every table of the run.
+    """
 
     recipe: str
     dataset: str
     device: str
     stages: tuple[StageRecord, ...]
+    oracles: tuple[str, ...] = ()
     state: str = RUNNING
     format_version: int = FORMAT_VERSION
 
@@ -122,7 +127,7 @@ class RunFolder:
             stages = tuple(
                 StageRecord(**{**stage, "members": tuple(stage["members"])}) for stage in values.pop("stages")
             )
-            return RunRecord(stages=stages, **values)
+            return RunRecord(stages=stages, oracles=tuple(values.pop("oracles", ())), **values)
         except (KeyError, TypeError) as error:
             raise InputError(f"{self.record_path}: damaged ({error}); train again in another folder.") from None
 

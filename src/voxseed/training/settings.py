@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, create_model, field_validator
 
+from voxseed.data.planes import PLANES
 from voxseed.data.preprocessing import PreprocessingSettings
 from voxseed.methods.base import METHODS
 from voxseed.settings import Settings, merged, read_yaml, validate, with_overrides
@@ -50,7 +51,9 @@ class AugmentationSettings(Settings):
 class OptimiserSettings(Settings):
     """One optimiser, one parameter group per network."""
 
-    name: Literal["sgd", "adamw"] = Field("adamw", description="sgd has Nesterov momentum, as in PA-Seg.")
+    name: Literal["sgd", "adam", "adamw"] = Field(
+        "adamw", description="sgd has Nesterov momentum, as in PA-Seg; adam adds weight decay to the gradient."
+    )
     learning_rate: float = Field(1e-3, gt=0)
     momentum: float = Field(0.99, ge=0, lt=1, description="Of sgd.")
     weight_decay: float = Field(3e-5, ge=0)
@@ -90,9 +93,12 @@ class InferenceSettings(Settings):
     overlap: float = Field(0.5, ge=0, lt=1, description="Share of a window that the next one covers again.")
 
 
-DEFAULT_NETWORKS = {
+DEFAULT_NETWORKS: dict[str, NetworkSettings] = {
     "primary": NetworkSettings(),
     "auxiliary": NetworkSettings(architecture="attention-unet"),
+    "second": NetworkSettings(),
+    "third": NetworkSettings(),
+    **{plane: NetworkSettings(architecture="unet2d") for plane in reversed(PLANES)},
 }
 
 

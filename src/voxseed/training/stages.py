@@ -175,7 +175,9 @@ class _QuietSpawn(DDPStrategy):
 
 
 def _ignore_advice() -> None:
-    for part in ("does not have many workers", "in eval mode", "treespec", "transfer_batch_to_device"):
+    # Strides: a channels-last kernel with one channel has two descriptions of the same memory.
+    advice = ("does not have many workers", "in eval mode", "treespec", "transfer_batch_to_device", "Grad strides")
+    for part in advice:
         warnings.filterwarnings("ignore", message=f".*{part}.*")
 
 

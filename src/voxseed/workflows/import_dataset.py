@@ -4,7 +4,6 @@ import csv
 import errno
 import io
 import os
-import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from voxseed.data.volumes import Volume, require_finite, suffix_of, write_volume
 from voxseed.errors import InputError
 from voxseed.files import write_json, write_text
 from voxseed.parallel import map_in_threads
-from voxseed.workflows.import_plan import ImportPlan, PlannedCase, plan_import
+from voxseed.workflows.import_plan import ImportPlan, PlannedCase, plan_import, series_pattern
 from voxseed.workflows.new_folder import new_folder
 
 _KEY_COLUMNS = ("case", "name at source", "sources")
@@ -71,7 +70,7 @@ def import_dataset(
         raise InputError(f"{key}: is there already. Move it, or choose another --out, so that no key is lost.")
     _require_names("--channels", channels)
     _require_names("--classes", classes)
-    wanted = Wanted(tuple(channels), _pattern(series))
+    wanted = Wanted(tuple(channels), series_pattern(series))
     plan = plan_import([Path(source) for source in sources], classes, wanted, pseudonymise)
     show(plan)
     if plan.problems:
@@ -157,13 +156,6 @@ def _write_key(path: Path, plan: ImportPlan) -> None:
         writer.writerow((case.name, case.found.name, paths))
     write_text(path, text.getvalue())
     path.chmod(0o600)
-
-
-def _pattern(series: str | None) -> re.Pattern[str] | None:
-    try:
-        return None if series is None else re.compile(series, re.IGNORECASE)
-    except re.error as error:
-        raise InputError(f"--series {series}: no regular expression ({error}). Give one, such as 'T1.*post'.") from None
 
 
 def _require_names(option: str, names: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from voxseed.data.annotation_sets import DENSE
+from voxseed.data.annotation_sets import DENSE, NOISY_DENSE
 from voxseed.data.annotations import CaseAnnotation
 from voxseed.data.datasets import Dataset
 from voxseed.data.grids import Grid, require_same_grid
@@ -71,7 +71,7 @@ def import_labels(
         unannotated: values of voxels that nobody annotated.
         background: values of voxels that are annotated as background.
         names: value → label; other values are those of dataset.json.
-        protocol: of the new set; `dense` allows maps without unannotated voxels.
+        protocol: of the new set; `dense` and `noisy-dense` allow maps without unannotated voxels.
         set_name: of the new set in the dataset; the protocol's if not given.
         out: folder of the new set instead, anywhere.
 
@@ -88,7 +88,7 @@ def import_labels(
     with new_set(data, target, protocol) as annotation_set:
         for case, path in track(list(files.items()), "Importing"):
             painted = _on_grid(read_label(path), path, data.read_grid(case), data.image_paths(case)[0])
-            array = translated(painted.array, values, data.labels, protocol == DENSE, str(path))
+            array = translated(painted.array, values, data.labels, protocol in (DENSE, NOISY_DENSE), str(path))
             annotation_set.write(case, CaseAnnotation(protocol, painted=Volume(array, painted.affine)))
             counts = {name: int(np.count_nonzero(array == value)) for name, value in labels.items()}
             voxels.update(counts)

@@ -143,7 +143,7 @@ def _names(cases: Sequence[FoundCase], is_pseudonymous: bool) -> list[str]:
         digits = max(3, len(str(len(cases))))
         numbers = random.SystemRandom().sample(range(1, len(cases) + 1), len(cases))
         return [f"case_{number:0{digits}d}" for number in numbers]
-    names = [_safe(case) for case in cases]
+    names = [safe_name(case) for case in cases]
     first: dict[str, FoundCase] = {}
     for case, name in zip(cases, names, strict=True):
         other = first.setdefault(name.casefold(), case)
@@ -155,7 +155,12 @@ def _names(cases: Sequence[FoundCase], is_pseudonymous: bool) -> list[str]:
     return names
 
 
-def _safe(case: FoundCase) -> str:
+def safe_name(case: FoundCase) -> str:
+    """A case's name as a file name: letters, digits, "_", "." and "-".
+
+    Raises:
+        InputError: if nothing of it remains.
+    """
     name = _UNSAFE.sub("-", case.name).strip("-.")
     if not name:
         raise InputError(
@@ -182,3 +187,15 @@ def _ending(cases: Sequence[FoundCase]) -> str:
     }
     ending = endings.pop() if len(endings) == 1 else None
     return ending if ending in _SINGLE_FILE_ENDINGS and ending is not None else _DEFAULT_ENDING
+
+
+def series_pattern(series: str | None) -> re.Pattern[str] | None:
+    """The regular expression of `--series`, in any case.
+
+    Raises:
+        InputError: if it is none.
+    """
+    try:
+        return None if series is None else re.compile(series, re.IGNORECASE)
+    except re.error as error:
+        raise InputError(f"--series {series}: no regular expression ({error}). Give one, such as 'T1.*post'.") from None

@@ -3,6 +3,7 @@
 import inspect
 from typing import Any
 
+from voxseed.benchmarks.catalogue import get_table, table_names
 from voxseed.data.protocols.base import PROTOCOLS
 from voxseed.errors import UnknownNameError
 from voxseed.losses.base import LOSSES
@@ -29,6 +30,7 @@ def list_names(kind: str) -> list[tuple[str, str]]:
         "losses": lambda: [(name, _first_line(LOSSES.get(name))) for name in LOSSES.names()],
         "protocols": lambda: [(name, _first_line(PROTOCOLS.get(name))) for name in PROTOCOLS.names()],
         "presets": lambda: [(name, preset.summary) for name, preset in PRESETS.items()],
+        "tables": lambda: [(name, get_table(name).title) for name in table_names()],
     }
     if kind not in listings:
         raise UnknownNameError(f"Unknown list {kind!r}. Known: {', '.join(listings)}.")

@@ -1,19 +1,25 @@
-"""What can be predicted: image files, folders of them, and datasets."""
+"""What can be predicted: image files, folders of them, DICOM series, and datasets."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 from voxseed.data.case_files import image_name
 from voxseed.data.dataset_json import FILE_NAME
 from voxseed.data.datasets import Dataset
-from voxseed.data.sources.base import is_dicom
+from voxseed.data.sources.base import Channel, ImageFile, Wanted, is_dicom
 from voxseed.data.sources.command import import_command
 from voxseed.data.sources.find import files_below
 from voxseed.data.volumes import SUFFIXES, suffix_of
 from voxseed.errors import InputError
+from voxseed.workflows.import_plan import safe_name, series_pattern
 
+if TYPE_CHECKING:
+    from voxseed.data.sources.dicom_series import DicomSeries
+
+_DICOM_ENDING = ".nii.gz"
 _FIRST_CHANNEL = "_0000"
 
 
@@ -23,38 +29,56 @@ class PredictionInput:
 
     Attributes:
         case: its name.
-        paths: one file per channel.
-        ending: of its files, and of the label map that is written.
+        channels: one volume each, wherever it is.
+        ending: of its files, and of the label map that is written unless another format is asked for.
+        series: the first channel, if it is a DICOM series.
     """
 
     case: str
-    paths: tuple[Path, ...]
+    channels: tuple[Channel, ...]
     ending: str
+    series: "DicomSeries | None" = None
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """File or folder of each channel, for messages."""
+        return tuple(channel.path for channel in self.channels)
+
+    def files(self) -> list[Path]:
+        """All files of the channels."""
+        return [path for channel in self.channels for path in channel.files()]
 
 
 def find_inputs(
-    paths: Sequence[Path], channel_names: Sequence[str], class_names: Sequence[str] = ()
+    paths: Sequence[Path],
+    channel_names: Sequence[str],
+    class_names: Sequence[str] = (),
+    series: str | None = None,
 ) -> list[PredictionInput]:
     """The cases that are meant by files and folders.
 
     A dataset means the cases of its imagesTs, or of imagesTr if there is no imagesTs. Other folders mean all images in
     them, named CASE_0000.nii.gz, CASE_0001.nii.gz and so on by channel; with one channel the number may be left out
-    everywhere. A file means its case.
+    everywhere. Without images, they mean the DICOM studies below them, named and chosen as for an import. A file means
+    its case.
 
     Args:
         paths: files and folders.
         channel_names: of the model.
         class_names: of the model, for the command that imports what is no input yet.
+        series: regular expression that a DICOM series description must match, in any case.
 
     Raises:
-        InputError: if there is nothing at a path, a channel is missing, or a case occurs twice.
+        InputError: if there is nothing at a path, a channel is missing, a DICOM series cannot be used, or a case occurs
+            twice.
     """
     if not paths:
-        raise InputError("There is nothing to predict. Give an image, a folder of images, or a dataset.")
+        raise InputError("There is nothing to predict. Give an image, a folder of images, a DICOM series or a dataset.")
+    model = _Model(tuple(channel_names), tuple(class_names), series_pattern(series))
     by_name: dict[str, PredictionInput] = {}
-    for each in (each for path in paths for each in _inputs_at(path, channel_names, class_names)):
+    for each in (each for path in paths for each in _inputs_at(path, model)):
         other = by_name.setdefault(each.case.casefold(), each)
-        if other != each:
+        if other.paths != each.paths:
             raise InputError(
                 f"{each.paths[0]}: duplicate case {each.case}, {other.paths[0]} has the same name. "
                 "Rename one, or predict into two folders."
@@ -62,59 +86,101 @@ def find_inputs(
     return list(by_name.values())
 
 
-def _inputs_at(path: Path, channel_names: Sequence[str], class_names: Sequence[str]) -> list[PredictionInput]:
+@dataclass(frozen=True)
+class _Model:
+    """What inputs must fit."""
+
+    channels: tuple[str, ...]
+    classes: tuple[str, ...]
+    series: re.Pattern[str] | None
+
+
+def _inputs_at(path: Path, model: _Model) -> list[PredictionInput]:
     if (path / FILE_NAME).is_file():
         dataset = Dataset.open(path)
         cases = dataset.test_cases or dataset.cases
-        return [PredictionInput(case, dataset.image_paths(case), dataset.file_ending) for case in cases]
+        return [_of_files(case, dataset.image_paths(case), dataset.file_ending) for case in cases]
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if suffix_of(file) and not file.name.startswith("."))
-        if not files:
-            _require_nothing_to_import(path, channel_names, class_names)
-            raise InputError(f"{path}: no images in this folder; expected files ending in {', '.join(SUFFIXES)}.")
-        return _cases_of(files, channel_names, class_names)
+        if files:
+            return _cases_of(files, model)
+        _require_no_images_below(path, model)
+        return _dicom_cases(path, sorted(files_below(path)), model) or _refuse(
+            f"{path}: no images in this folder; expected files ending in {', '.join(SUFFIXES)}, or a DICOM series."
+        )
     if not path.is_file():
         raise InputError(f"{path}: no such file or folder. Give an image, a folder of images, or a dataset.")
     if suffix_of(path) is None:
-        _require_nothing_to_import(path, channel_names, class_names)
-        raise InputError(f"{path}: unknown kind of file; expected a name ending in {', '.join(SUFFIXES)}.")
-    return _cases_of([path], channel_names, class_names)
+        return _dicom_cases(path, [path], model) or _refuse(
+            f"{path}: unknown kind of file; expected a name ending in {', '.join(SUFFIXES)}, or DICOM."
+        )
+    return _cases_of([path], model)
 
 
-def _require_nothing_to_import(path: Path, channel_names: Sequence[str], class_names: Sequence[str]) -> None:
-    """Below a folder, or in a file, that is no input itself.
+def _refuse(message: str) -> NoReturn:
+    raise InputError(message)
+
+
+def _of_files(case: str, paths: Sequence[Path], ending: str) -> PredictionInput:
+    return PredictionInput(case, tuple(ImageFile(path) for path in paths), ending)
+
+
+def _dicom_cases(path: Path, files: Sequence[Path], model: _Model) -> list[PredictionInput]:
+    """The studies at a path; none if no file is DICOM.
 
     Raises:
-        InputError: if there are images or DICOM files; gives the command that makes a dataset of them.
+        InputError: if a study cannot be used.
     """
-    found = next((file for file in files_below(path) if suffix_of(file) or is_dicom(file)), None)
+    if not any(is_dicom(file) for file in files):
+        return []
+    from voxseed.data.sources.dicom import find_dicom
+    from voxseed.data.sources.dicom_series import DicomSeries
+
+    found = find_dicom(path, files, Wanted(model.channels, model.series))
+    if found.problems:
+        raise InputError("\n".join(found.problems))
+    cases = []
+    for case in found.cases:
+        for channel in case.channels:
+            channel.read_grid()  # an irregular series is refused before anything is predicted
+        first = case.channels[0]
+        series = first if isinstance(first, DicomSeries) else None
+        cases.append(PredictionInput(safe_name(case), case.channels, _DICOM_ENDING, series))
+    return cases
+
+
+def _require_no_images_below(path: Path, model: _Model) -> None:
+    """Below a folder that holds no image itself.
+
+    Raises:
+        InputError: if there are images; gives the command that makes a dataset of them.
+    """
+    found = next((file for file in files_below(path) if suffix_of(file)), None)
     if found is not None:
-        kind = "images in folders" if suffix_of(found) else "DICOM files"
         raise InputError(
-            f"{path}: {kind}, such as {found.name}; expected images, or a dataset. Make one with "
-            f"{import_command(path, class_names, channel_names)} and predict that."
+            f"{path}: images in folders, such as {found.name}; expected images, or a dataset. Make one with "
+            f"{import_command(path, model.classes, model.channels)} and predict that."
         )
 
 
-def _cases_of(files: Sequence[Path], channel_names: Sequence[str], class_names: Sequence[str]) -> list[PredictionInput]:
-    channel_count = len(channel_names)
+def _cases_of(files: Sequence[Path], model: _Model) -> list[PredictionInput]:
+    channel_count = len(model.channels)
     if channel_count == 1:
         numbered = all(_stem(file).endswith(_FIRST_CHANNEL) for file in files)
         suffix = _FIRST_CHANNEL if numbered else ""
-        return [PredictionInput(_stem(file).removesuffix(suffix), (file,), _ending(file)) for file in files]
+        return [_of_files(_stem(file).removesuffix(suffix), (file,), _ending(file)) for file in files]
     unnumbered = next((file for file in files if not re.fullmatch(r".+_\d{4}", _stem(file))), None)
     if unnumbered:
         ending = _ending(unnumbered)
         raise InputError(
             f"{unnumbered}: the model has {channel_count} channels; expected one file for each, named "
             f"{image_name('CASE', 0, ending)} to {image_name('CASE', channel_count - 1, ending)}. "
-            f"Rename them, or make a dataset with {import_command(unnumbered.parent, class_names, channel_names)} and "
-            "predict that."
+            f"Rename them, or make a dataset with {import_command(unnumbered.parent, model.classes, model.channels)} "
+            "and predict that."
         )
     cases = sorted({(file.parent, _stem(file)[: -len(_FIRST_CHANNEL)], _ending(file)) for file in files})
     return [
-        PredictionInput(case, _channel_paths(folder, case, ending, channel_count), ending)
-        for folder, case, ending in cases
+        _of_files(case, _channel_paths(folder, case, ending, channel_count), ending) for folder, case, ending in cases
     ]
 
 

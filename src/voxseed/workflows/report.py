@@ -91,6 +91,7 @@ def _with_run(content: ReportContent, folder: RunFolder) -> ReportContent:
         title=f"{record.recipe} on {record.dataset}",
         facts=(
             ("recipe", record.recipe),
+            *([("oracle", f"{', '.join(record.oracles)}, from dense labels")] if record.oracles else []),
             ("dataset", record.dataset),
             ("stages", " → ".join(stage.name for stage in record.stages)),
             ("device", record.device),

@@ -1,8 +1,11 @@
 """Simulate: dense labels into the annotation set that a person might have given."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from voxseed.data.datasets import Dataset
 from voxseed.data.protocols.base import PROTOCOLS, Simulation, SimulationSettings, generator
@@ -20,7 +23,7 @@ class ClassCount:
         class_name: of the dataset.
         cases: how many have it.
         objects: how many were annotated, in all cases.
-        skipped: how many separate parts were too small to be objects.
+        skipped: how many separate parts were left out: too small to be objects, or met by no slice.
     """
 
     class_name: str
@@ -38,16 +41,18 @@ class SimulationSummary:
         classes: one count per foreground class.
         cases: annotated cases.
         unlabelled: cases without a dense label, which could not be simulated.
+        painted_share: annotated share of all voxels; None where the protocol paints nothing.
     """
 
     path: Path
     classes: tuple[ClassCount, ...]
     cases: tuple[str, ...]
     unlabelled: tuple[str, ...]
+    painted_share: float | None = None
 
     def header(self) -> tuple[str, ...]:
         """Names of the columns of `rows`."""
-        return ("class", "cases", "objects", "parts too small")
+        return ("class", "cases", "objects", "parts left out")
 
     def rows(self) -> list[tuple[str, int, int, int]]:
         """One row per class."""
@@ -64,6 +69,8 @@ def simulate(
     margin_voxels: tuple[int, int] = (1, 5),
     inside_points: int = 1,
     points: int = 200,
+    every_slices: int = 12,
+    planes: Sequence[str] = ("axial", "coronal"),
 ) -> SimulationSummary:
     """Write an annotation set of every case in imagesTr that has a dense label.
 
@@ -76,13 +83,21 @@ def simulate(
         margin_voxels: least and greatest distance of outside points and box faces from the object.
         inside_points: per object.
         points: per object at most, where they are scattered.
+        every_slices: distance of annotated slices in the first plane; twice that in the second.
+        planes: one or two of axial, coronal, sagittal.
 
     Raises:
         InputError: if the protocol is unknown, a setting is wrong, no case has a label, a label cannot be read, the
             set is there already, or its place cannot be written to. Nothing is left half-written.
     """
     simulate_case = PROTOCOLS.get(protocol)
-    values = {"margin_voxels": margin_voxels, "inside_points": inside_points, "scattered_points": points}
+    values = {
+        "margin_voxels": margin_voxels,
+        "inside_points": inside_points,
+        "scattered_points": points,
+        "every_slices": every_slices,
+        "planes": tuple(planes),
+    }
     settings = validate(SimulationSettings, values, "simulation")
     data = Dataset.open(dataset)
     cases = tuple(case for case in data.cases if data.has_label(case))
@@ -90,6 +105,7 @@ def simulate(
         raise InputError(f"{data.root / 'labelsTr'}: no dense labels, so there is nothing to simulate from.")
     target = place_of_new_set(data, set_name or protocol, out)
     simulations = []
+    painted, voxels = 0, 0
     with new_set(data, target, protocol, seed) as annotation_set:
         for case in track(cases, "Simulating", len(cases)):
             label = data.read_label(case)
@@ -99,8 +115,13 @@ def simulate(
             simulation = simulate_case(indices, label.affine, data.labels, generator(seed, case), settings)
             annotation_set.write(case, simulation.annotation)
             simulations.append(simulation)
+            if simulation.annotation.painted is not None:
+                array = simulation.annotation.painted.array
+                painted += int(np.count_nonzero(array != data.labels.next_ignore_value))
+                voxels += array.size
     unlabelled = tuple(case for case in data.cases if case not in cases)
-    return SimulationSummary(target, _counts(data.labels.foreground, simulations), cases, unlabelled)
+    counts = _counts(data.labels.foreground, simulations)
+    return SimulationSummary(target, counts, cases, unlabelled, painted / voxels if voxels else None)
 
 
 def _counts(class_names: tuple[str, ...], simulations: list[Simulation]) -> tuple[ClassCount, ...]:

@@ -4,10 +4,11 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from voxseed.data.annotation_sets import AnnotationSet
+from voxseed.data.annotation_sets import DENSE, AnnotationSet
 from voxseed.data.annotations import SCATTERED_POINTS
 from voxseed.data.cache import CACHE_VARIABLE, PatchCache
 from voxseed.data.datasets import Dataset
+from voxseed.data.planes import SLICES
 from voxseed.devices import best_precision, resolve_device
 from voxseed.errors import InputError
 from voxseed.methods.base import METHODS
@@ -19,7 +20,7 @@ from voxseed.training.run import execute
 from voxseed.training.run_folder import RunFolder
 from voxseed.training.settings import RunSettings, load_run_settings, read_run_settings
 from voxseed.training.starts import read_starts
-from voxseed.workflows.annotated_cases import annotated_cases, require_every_class
+from voxseed.workflows.annotated_cases import Teaching, annotated_cases, require_every_class
 
 
 def train(
@@ -68,17 +69,15 @@ def train(
     annotation_set = _annotation_set(data, annotations, wanted)
     recipe = get_recipe(_recipe_of(data, annotation_set) if wanted == "auto" else wanted)
     settings = settings.model_copy(update={"recipe": settings.recipe.model_copy(update={"name": recipe.name})})
-    train_cases = _train_cases(data, annotation_set, recipe, fold)
-    require_every_class(
-        data, annotation_set, train_cases, boxes_teach=_supervision_kind(recipe) is SupervisionKind.PROBABILITY
-    )
+    train_cases = cases_to_train_on(data, annotation_set, recipe, fold)
+    require_every_class(data, annotation_set, train_cases, _teaching(recipe))
     folder = RunFolder(Path(run) if run else Path("runs") / f"{data.root.resolve().name}-{recipe.name}")
     torch_device = resolve_device(device)
     precision = settings.training.precision
     job = Job(
         dataset=data,
         annotations=annotation_set,
-        kind=_supervision_kind(recipe),
+        kind=supervision_kind(recipe),
         recipe=recipe,
         settings=settings,
         train_cases=train_cases,
@@ -105,7 +104,7 @@ def _settings(
 
 def _annotation_set(data: Dataset, wanted: str | Path | None, method: str) -> AnnotationSet | None:
     """The set to learn from; None where the method needs none, or dense labels are all there is."""
-    if method != "auto" and _supervision_kind(get_recipe(method)) is SupervisionKind.DENSE:
+    if method != "auto" and supervision_kind(get_recipe(method)) is SupervisionKind.DENSE:
         return None
     if wanted is None and method == "auto" and not data.annotation_sets():
         return None
@@ -115,7 +114,8 @@ def _annotation_set(data: Dataset, wanted: str | Path | None, method: str) -> An
 def _recipe_of(data: Dataset, annotation_set: AnnotationSet | None) -> str:
     """What the annotations suggest."""
     if annotation_set is not None:
-        return {"dense": "partial", SCATTERED_POINTS: "pw4medseg"}.get(annotation_set.protocol, "pa-seg")
+        known = {DENSE: "partial", SLICES: "cross-teaching", SCATTERED_POINTS: "pw4medseg"}
+        return known.get(annotation_set.protocol, "pa-seg")
     if any(data.has_label(case) for case in data.cases):
         return "full"
     raise InputError(
@@ -124,12 +124,26 @@ def _recipe_of(data: Dataset, annotation_set: AnnotationSet | None) -> str:
     )
 
 
-def _supervision_kind(recipe: Recipe) -> SupervisionKind:
+def supervision_kind(recipe: Recipe) -> SupervisionKind:
+    """What a recipe asks of the dataset."""
     return METHODS.get(recipe.stages[0].method).needs
 
 
-def _train_cases(data: Dataset, annotation_set: AnnotationSet | None, recipe: Recipe, fold: int) -> tuple[str, ...]:
-    if _supervision_kind(recipe) is SupervisionKind.DENSE:
+def _teaching(recipe: Recipe) -> Teaching:
+    if any(METHODS.get(stage.method).needs_boxes for stage in recipe.stages):
+        return Teaching.OBJECTS
+    return Teaching.ANYTHING if supervision_kind(recipe) is SupervisionKind.PROBABILITY else Teaching.VOXELS
+
+
+def cases_to_train_on(
+    data: Dataset, annotation_set: AnnotationSet | None, recipe: Recipe, fold: int = 0
+) -> tuple[str, ...]:
+    """Cases of a fold that have what a recipe learns from.
+
+    Raises:
+        InputError: if there is none.
+    """
+    if supervision_kind(recipe) is SupervisionKind.DENSE:
         usable = tuple(case for case in data.cases if data.has_label(case))
         missing = f"{data.root / 'labelsTr'}: {recipe.name} needs dense labels, found none of the cases in imagesTr."
     else:

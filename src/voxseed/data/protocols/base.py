@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Final, Protocol, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from voxseed.data.annotations import CaseAnnotation
 from voxseed.data.labels import Labels
+from voxseed.data.planes import Plane
 from voxseed.registry import Registry
 from voxseed.settings import Settings
 from voxseed.types import FloatArray, LabelArray
@@ -26,6 +27,12 @@ class SimulationSettings(Settings):
     jitter_voxels: int = Field(
         0, ge=0, description="extreme points lie up to so many voxels too far out or in, as those of a person may"
     )
+    every_slices: int = Field(
+        12, ge=2, description="distance of annotated slices in the first plane, in slices; twice that in the second"
+    )
+    planes: tuple[Plane, ...] = Field(
+        ("axial", "coronal"), min_length=1, max_length=2, description="planes of annotated slices, one or two"
+    )
     min_object_voxels: int = Field(
         10, ge=1, description="smaller separate parts of a class are skipped and counted, except for its largest part"
     )
@@ -37,6 +44,13 @@ class SimulationSettings(Settings):
             raise ValueError("margin_voxels must be a least and a greatest distance, 1 <= least <= greatest")
         return self
 
+    @field_validator("planes")
+    @classmethod
+    def _different_planes(cls, planes: tuple[Plane, ...]) -> tuple[Plane, ...]:
+        if len(set(planes)) < len(planes):
+            raise ValueError(f"expected two different planes, found {planes[0]} twice")
+        return planes
+
 
 @dataclass(frozen=True)
 class Simulation:
@@ -45,7 +59,7 @@ class Simulation:
     Attributes:
         annotation: of the case.
         objects: class name → how many objects were annotated.
-        skipped: class name → how many parts were too small.
+        skipped: class name → how many parts were left out, because they are small or no slice meets them.
     """
 
     annotation: CaseAnnotation

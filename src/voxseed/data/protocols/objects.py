@@ -10,7 +10,7 @@ from voxseed.data.labels import Labels
 from voxseed.data.protocols.base import SimulationSettings
 from voxseed.types import BoolArray, FloatArray, LabelArray, Shape3, Spacing
 
-_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
+NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 _DEEP = 0.5
 """Further inside points are at least this share of the greatest depth inside."""
 
@@ -74,7 +74,7 @@ class DenseObject:
 
     def _middles(self, count: int) -> list[LabelArray]:
         deepest = np.array(np.unravel_index(self.depth_mm.argmax(), self.mask.shape))
-        is_ridge = self.depth_mm == ndimage.maximum_filter(self.depth_mm, footprint=_NEIGHBOURS, mode="constant")
+        is_ridge = self.depth_mm == ndimage.maximum_filter(self.depth_mm, footprint=NEIGHBOURS, mode="constant")
         candidates = np.argwhere(is_ridge & self.mask & (self.depth_mm >= _DEEP * self.depth_mm.max()))
         if len(candidates) < count:
             candidates = np.argwhere(self.mask)
@@ -120,7 +120,7 @@ def find_objects(label: LabelArray, labels: Labels, spacing_mm: Spacing, setting
     objects: list[DenseObject] = []
     skipped, absent = {}, set()
     for class_index, name in enumerate(labels.foreground, start=1):
-        parts, count = ndimage.label(label == class_index, structure=_NEIGHBOURS)
+        parts, count = ndimage.label(label == class_index, structure=NEIGHBOURS)
         sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
         by_size = np.argsort(-sizes, kind="stable")
         kept = [part for rank, part in enumerate(by_size) if rank == 0 or sizes[part] >= settings.min_object_voxels]

@@ -23,6 +23,9 @@ class Channel(Protocol):
     def description(self) -> str:
         """What it is, in a few words, for the table."""
 
+    def files(self) -> list[Path]:
+        """All files that it is in."""
+
     def read_grid(self) -> Grid:
         """Shape and affine, without the voxels."""
 
@@ -40,6 +43,10 @@ class ImageFile:
     def description(self) -> str:
         """Its file name."""
         return self.path.name
+
+    def files(self) -> list[Path]:
+        """The file itself."""
+        return [self.path]
 
     def read_grid(self) -> Grid:
         """Shape and affine from the header."""
@@ -70,6 +77,10 @@ class FrameOfFile:
     def description(self) -> str:
         """File name and number of the volume, from 0."""
         return f"{self.path.name}[{self.index}]"
+
+    def files(self) -> list[Path]:
+        """The file itself."""
+        return [self.path]
 
     def read_grid(self) -> Grid:
         """Shape and affine from the header."""

@@ -67,13 +67,17 @@ class DicomSeries:
         """What the scanner called it, and how many slices it has."""
         return f"{self.title} ({counted(self.slices, 'slice')})"
 
+    def files(self) -> list[Path]:
+        """Each file once, in the order of its first slice."""
+        return list(dict.fromkeys(each.path for each in self.slices))
+
     def read_grid(self) -> Grid:
         """Shape and affine from the headers.
 
         Raises:
             InputError: if the slices form no regular grid.
         """
-        return self._ordered()[1]
+        return self.ordered()[1]
 
     def read(self) -> Volume:
         """Voxels with each slice's rescale applied.
@@ -81,7 +85,7 @@ class DicomSeries:
         Raises:
             InputError: if the slices form no regular grid, or cannot be decoded.
         """
-        slices, grid = self._ordered()
+        slices, grid = self.ordered()
         last_path, pixels = slices[0].path, _pixels(slices[0].path)
         is_whole = all(float(number).is_integer() for each in slices for number in (each.slope, each.intercept))
         array = np.empty(grid.shape, np.int32 if is_whole and pixels.dtype.kind in "iu" else np.float32)
@@ -94,7 +98,12 @@ class DicomSeries:
             array[:, :, index] = frame.T * each.slope + each.intercept
         return Volume(array, grid.affine)
 
-    def _ordered(self) -> tuple[list[Slice], Grid]:
+    def ordered(self) -> tuple[list[Slice], Grid]:
+        """Slices in the order of the volume's third axis, and its grid.
+
+        Raises:
+            InputError: if the slices form no regular grid.
+        """
         where = f"{self.path}, series {self.title}"
         try:
             return ordered(self.slices)

@@ -1,0 +1,160 @@
+"""nnU-Net as a row of a table: the PyPI package nnunetv2, trained on the grown dataset for as many iterations.
+
+    python -m benchmarks.nnunet weak --data DATASET --out OUT --set training.iterations=800
+
+Arguments are those of `voxseed benchmark`, whose OUT it adds to; the next `voxseed benchmark` shows the row. What is
+grown, which cases are trained on and measured, and the number of iterations are the table's; plans, patch, batch,
+augmentation, network and learning rate are nnU-Net's own. Predictions are the last weights', without mirroring. Needs
+nnunetv2 beside Voxseed (`pip install nnunetv2`).
+"""
+
+import argparse
+import os
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from voxseed.benchmarks.records import COMPLETE, RowRecord
+from voxseed.files import read_json_object, write_json
+from voxseed.training.provenance import provenance
+from voxseed.workflows.benchmark import table_planners
+from voxseed.workflows.benchmark_plan import Order, PlannedRow
+from voxseed.workflows.evaluate import evaluate
+from voxseed.workflows.expand import expand
+
+ROW = "nnunet"
+DATASET_ID, DATASET_NAME = 900, "Dataset900_Grown"
+CONFIGURATION = "3d_fullres"
+
+
+def main() -> None:
+    """Expand, plan, train, predict, measure, record; a row that is there is left alone."""
+    chosen = _arguments()
+    (planner,) = table_planners(
+        chosen.table,
+        chosen.data,
+        chosen.out,
+        preset=chosen.preset,
+        overrides=chosen.set,
+        protocol=chosen.protocol,
+        annotations=chosen.annotations,
+        inside_points=chosen.inside_points,
+        measured_on=chosen.on,
+        device=chosen.device,
+    ).values()
+    planned = planner.plan(ROW, chosen.seed)
+    if planned.folder.complete(planned.key) is not None:
+        print(f"{planned.folder.path}: is there.")
+        return
+    folders = _folders(planned.folder.path / "nnunet")
+    _expand(planned, Path(folders["nnUNet_raw"]))
+    start = time.monotonic()
+    trainer = _train(planner.order, planned, folders, chosen.epoch_length)
+    seconds = {"training": time.monotonic() - start}
+    _predict(planner.order, planned, trainer)
+    seconds["prediction"] = time.monotonic() - start - seconds["training"]
+    evaluate(planned.folder.predictions, planner.order.data.root, planned.folder.metrics)
+    seconds["evaluation"] = time.monotonic() - start - sum(seconds.values())
+    origin = provenance("", chosen.seed, planner.order.device_type)
+    origin["packages"]["nnunetv2"] = version("nnunetv2")
+    planned.folder.write(
+        RowRecord(ROW, planned.row.title, chosen.seed, planned.key, COMPLETE, seconds, provenance=origin)
+    )
+    print(f"{planned.folder.metrics}: written. Show it with voxseed benchmark {chosen.table}.")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("table")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--preset")
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
+    parser.add_argument("--protocol")
+    parser.add_argument("--annotations")
+    parser.add_argument("--inside-points", type=int)
+    parser.add_argument("--on", choices=("test", "validation"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--epoch-length", type=int, default=50, help="iterations between two lines of nnU-Net's log")
+    return parser.parse_args()
+
+
+def _folders(root: Path) -> dict[str, str]:
+    """nnU-Net's three folders, which it reads from the environment when it is imported."""
+    folders = {name: str((root / name).resolve()) for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")}
+    for folder in folders.values():
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    os.environ.update(folders)
+    return folders
+
+
+def _expand(planned: PlannedRow, raw: Path) -> None:
+    if planned.annotations is None:
+        raise SystemExit(f"{ROW} needs annotations.")
+    target = raw / DATASET_NAME
+    if not target.exists():
+        annotation_set = planned.annotations.annotation_set
+        expand(planned.annotations.data.root, annotation_set.path, planned.settings.expansion, target)
+
+
+def _train(order: Order, planned: PlannedRow, folders: dict[str, str], epoch_length: int) -> Any:
+    """nnU-Net's own preparation and trainer, of a fixed number of iterations, without its final validation."""
+    from nnunetv2.experiment_planning.plan_and_preprocess_api import extract_fingerprints, plan_experiments, preprocess
+    from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+    preprocessed = Path(folders["nnUNet_preprocessed"]) / DATASET_NAME
+    if not (preprocessed / "splits_final.json").exists():
+        extract_fingerprints([DATASET_ID], num_processes=1)
+        plan_experiments([DATASET_ID])
+        preprocess([DATASET_ID], configurations=[CONFIGURATION], num_processes=[1])
+        trained = list(planned.key.data["trained"])
+        # What it computes on validation cases during training is looked at by nobody, but it asks for some.
+        write_json(preprocessed / "splits_final.json", [{"train": trained, "val": trained[:1]}])
+    torch.manual_seed(planned.seed)
+    iterations = planned.key.settings["iterations"]
+    trainer = nnUNetTrainer(
+        plans={**read_json_object(preprocessed / "nnUNetPlans.json"), "continue_training": False},
+        configuration=CONFIGURATION,
+        fold=0,
+        dataset_json=read_json_object(preprocessed / "dataset.json"),
+        device=torch.device(order.device_type),
+    )
+    trainer.num_iterations_per_epoch = min(epoch_length, iterations)
+    trainer.num_epochs = -(-iterations // trainer.num_iterations_per_epoch)
+    trainer.num_val_iterations_per_epoch = 1
+    trainer.run_training()
+    return trainer
+
+
+def _predict(order: Order, planned: PlannedRow, trainer: Any) -> None:
+    """The last weights, on the measured cases."""
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+    device = torch.device(order.device_type)
+    predictor = nnUNetPredictor(
+        use_mirroring=False, perform_everything_on_device=device.type == "cuda", device=device, verbose=False
+    )
+    trainer.set_deep_supervision_enabled(False)
+    trainer.network.eval()
+    predictor.manual_initialization(
+        trainer.network,
+        trainer.plans_manager,
+        trainer.configuration_manager,
+        None,
+        trainer.dataset_json,
+        type(trainer).__name__,
+        trainer.inference_allowed_mirroring_axes,
+    )
+    planned.folder.predictions.mkdir(parents=True, exist_ok=True)
+    predictor.predict_from_files_sequential(
+        [[str(path) for path in order.data.image_paths(case)] for case in order.cases],
+        [str(planned.folder.predictions / case) for case in order.cases],
+    )
+
+
+if __name__ == "__main__":
+    main()

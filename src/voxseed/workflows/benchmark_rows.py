@@ -1,0 +1,137 @@
+"""Make a row of a table: train, predict, measure, record. What a row has already is not made again."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from voxseed.benchmarks.records import COMPLETE, RUNNING, RowRecord
+from voxseed.data.valid_region import valid_region
+from voxseed.data.volumes import Volume, write_volume
+from voxseed.evaluation.curves import read_curves
+from voxseed.files import read_json_object
+from voxseed.progress import track
+from voxseed.supervision.build import build_supervision
+from voxseed.training.planning import Plan
+from voxseed.training.provenance import provenance
+from voxseed.training.run_folder import RunFolder
+from voxseed.types import BACKGROUND, IGNORE
+from voxseed.workflows.benchmark_plan import Order, PlannedRow
+from voxseed.workflows.evaluate import evaluate
+from voxseed.workflows.predict import predict
+from voxseed.workflows.train import train
+
+
+def make_row(order: Order, planned: PlannedRow, on_plan: Callable[[Plan], None] | None = None) -> RowRecord:
+    """Everything that is missing of a row; the rows that it starts from must be there.
+
+    Args:
+        on_plan: called with the plan of a training before it starts.
+
+    Returns:
+        The record of the finished row.
+
+    Raises:
+        InputError: if something cannot be used; what is there stays.
+        InterruptedRunError: on Ctrl-C while training.
+    """
+    folder = planned.folder
+    record = _begun(planned)
+    folder.write(record)
+    seconds = dict(record.seconds)
+    if planned.trained:
+        _train(order, planned, on_plan)
+        seconds["training"] = training_seconds(folder.run)
+    start = time.monotonic()
+    _predict(order, planned)
+    seconds["prediction"] = time.monotonic() - start
+    evaluate(folder.predictions, order.data.root, folder.metrics)
+    seconds["evaluation"] = time.monotonic() - start - seconds["prediction"]
+    finished = replace(record, state=COMPLETE, seconds=seconds, provenance=_provenance(order, planned))
+    folder.write(finished)
+    return finished
+
+
+def training_seconds(run: Path) -> float:
+    """Of all epochs of a run, over interruptions."""
+    folder = RunFolder(run)
+    record = folder.read()
+    curves = [read_curves(folder.stage_path(index, record)) for index in range(len(record.stages))]
+    return sum(curve.seconds for curve in curves if curve is not None)
+
+
+def why_again(planned: PlannedRow) -> str:
+    """Why an earlier row of that name and seed is not taken; empty if there is none, or it is this one."""
+    if planned.folder.read() is not None:
+        return ""
+    earlier = planned.folder.earlier()
+    return "" if earlier is None else planned.key.why_other(earlier.key)
+
+
+def _begun(planned: PlannedRow) -> RowRecord:
+    """The record of a row that is being made, after one that was interrupted or a new one."""
+    found = planned.folder.read()
+    if found is not None:
+        return replace(found, state=RUNNING)
+    return RowRecord(
+        row=planned.name,
+        title=planned.row.title,
+        seed=planned.seed,
+        key=planned.key,
+        cost=planned.cost,
+        reason=why_again(planned),
+    )
+
+
+def _train(order: Order, planned: PlannedRow, on_plan: Callable[[Plan], None] | None) -> None:
+    annotations = planned.annotations
+    train(
+        order.data.root,
+        annotations=None if annotations is None else annotations.annotation_set.path,
+        method=planned.row.method or "auto",
+        run=planned.folder.run,
+        preset=order.preset,
+        overrides=planned.overrides,
+        start_from=[
+            f"{member}={other.folder.run}:{network}" for member, (other, network) in planned.start_from.items()
+        ],
+        resume=True,
+        device=order.device,
+        cache=order.cache,
+        on_plan=on_plan,
+    )
+
+
+def _predict(order: Order, planned: PlannedRow) -> None:
+    row, folder = planned.row, planned.folder
+    if row.pseudo_label:
+        _write_pseudo_labels(order, planned)
+        return
+    source = folder if planned.run_of is None else planned.run_of.folder
+    images = [path for case in order.cases for path in order.data.image_paths(case)]
+    predict(source.run, images, folder.predictions, ensemble=row.ensemble, member=row.member, device=order.device)
+
+
+def _write_pseudo_labels(order: Order, planned: PlannedRow) -> None:
+    """What the annotations of the measured cases grow into, unannotated voxels as background."""
+    if planned.annotations is None:
+        raise ValueError(f"Row {planned.name} learns from annotations and has none.")
+    data = order.data
+    for case in track(order.cases, "Growing", len(order.cases)):
+        image = data.read_image(case)
+        valid = valid_region(image.array)
+        annotation = planned.annotations.read(case)
+        supervision = build_supervision(annotation, image, data.labels, planned.settings.expansion, valid, case)
+        classes = np.where(supervision.target == IGNORE, BACKGROUND, supervision.target)
+        label = Volume(data.labels.from_class_indices(classes), supervision.affine)
+        write_volume(planned.folder.predictions / f"{case}{data.file_ending}", label)
+
+
+def _provenance(order: Order, planned: PlannedRow) -> dict[str, Any]:
+    """That of the run; of a row without one, this program's."""
+    if planned.trained:
+        return read_json_object(RunFolder(planned.folder.run).provenance_path)
+    return provenance("", planned.seed, order.device_type)

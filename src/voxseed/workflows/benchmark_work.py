@@ -1,0 +1,148 @@
+"""The rows that are missing, one after the other, each once, however many processes work on them."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from voxseed.benchmarks.records import RowRecord
+from voxseed.errors import InputError, InterruptedRunError
+from voxseed.training.planning import Plan, duration_text
+from voxseed.workflows.benchmark_plan import Order, PlannedRow
+from voxseed.workflows.benchmark_rows import make_row, why_again
+
+_POLL_SECONDS = 5.0
+
+
+@dataclass
+class Work:
+    """Rows to make.
+
+    Attributes:
+        rows: with the order that each belongs to; a row comes after those that it starts from.
+        say: called with a sentence before each row.
+        after_row: called when a row is finished.
+    """
+
+    rows: Sequence[tuple[Order, PlannedRow]]
+    say: Callable[[str], None]
+    after_row: Callable[[], None]
+    _failures: dict[Path, str] = field(default_factory=dict)
+    _done: list[RowRecord] = field(default_factory=list)
+
+    def finish(self) -> list[str]:
+        """Make what is missing.
+
+        Returns:
+            A sentence for each row that could not be made.
+
+        Raises:
+            InterruptedRunError: on Ctrl-C.
+        """
+        waiting = deque(self._missing())
+        total, busy = len(waiting), 0
+        self.say(f"{len(self._done)} rows are there, {total} are missing")
+        while waiting:
+            order, planned = waiting.popleft()
+            if self._failed_before(planned):
+                continue
+            with _held(planned) as held:
+                if not held or not _ready(planned):
+                    waiting.append((order, planned))
+                    busy += 1
+                    if busy == len(waiting):
+                        self.say("The other rows are being made by other processes; waiting for them")
+                    if busy >= len(waiting):
+                        time.sleep(_POLL_SECONDS)
+                    continue
+                busy = 0
+                self._make(order, planned, total - len(waiting), total, [each.cost for _, each in waiting])
+        return list(self._failures.values())
+
+    def _missing(self) -> Iterator[tuple[Order, PlannedRow]]:
+        """Each row once, though several tables may have it."""
+        seen: set[Path] = set()
+        for order, planned in self.rows:
+            if planned.folder.path in seen:
+                continue
+            seen.add(planned.folder.path)
+            record = planned.folder.complete(planned.key)
+            if record is None:
+                yield order, planned
+            else:
+                self._done.append(record)
+
+    def _make(self, order: Order, planned: PlannedRow, number: int, total: int, costs_after: Sequence[float]) -> None:
+        record = planned.folder.complete(planned.key)  # by another process, since this one looked
+        if record is None:
+            cost = planned.cost + sum(costs_after)
+            rate = _seconds_per_cost(self._done)
+            reason = why_again(planned)
+            self.say(
+                f"[{number} of {total}] {planned.name}, seed {planned.seed}"
+                + (f"; made again because of {reason}" if reason else "")
+                + (f"; about {duration_text(rate * cost)} left" if rate is not None else "")
+            )
+
+            def on_plan(plan: Plan) -> None:
+                if rate is None and planned.cost:
+                    self.say(f"about {duration_text(plan.seconds / planned.cost * cost)} for all rows")
+
+            try:
+                record = make_row(order, planned, on_plan)
+            except InputError as error:
+                self._failures[planned.folder.path] = f"{planned.name}, seed {planned.seed}: {error}"
+                return
+            except (KeyboardInterrupt, InterruptedRunError):
+                raise InterruptedRunError(
+                    "Interrupted; finished rows are kept, and of the others everything up to the last finished epoch. "
+                    "Go on with the same command."
+                ) from None
+        self._done.append(record)
+        self.after_row()
+
+    def _failed_before(self, planned: PlannedRow) -> bool:
+        """Whether a row that this one needs could not be made; then this one cannot either."""
+        failed = next((needed for needed in needed_rows(planned) if needed.folder.path in self._failures), None)
+        if failed is not None:
+            self._failures[planned.folder.path] = (
+                f"{planned.name}, seed {planned.seed}: it needs {failed.name}, which could not be made."
+            )
+        return failed is not None
+
+
+def needed_rows(planned: PlannedRow) -> list[PlannedRow]:
+    """The rows whose runs a row needs."""
+    return [*(other for other, _ in planned.start_from.values()), *([planned.run_of] if planned.run_of else [])]
+
+
+def _ready(planned: PlannedRow) -> bool:
+    return all(needed.folder.complete(needed.key) is not None for needed in needed_rows(planned))
+
+
+@contextmanager
+def _held(planned: PlannedRow) -> Iterator[bool]:
+    """Hold a row against other processes; False if one of them has it."""
+    path = planned.folder.lock
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def _seconds_per_cost(done: Sequence[RowRecord]) -> float | None:
+    """What a unit of work took so far, prediction and evaluation included."""
+    trained = [record for record in done if record.cost]
+    cost = sum(record.cost for record in trained)
+    return sum(sum(record.seconds.values()) for record in trained) / cost if cost else None

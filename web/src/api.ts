@@ -1,0 +1,223 @@
+/** The server's API, and a queue that loses nothing: what is not answered is sent again, also after the page was closed. */
+import type { Vec3 } from "./geometry";
+
+export type State = "unannotated" | "in progress" | "done" | "flagged";
+
+export interface PlacedPoint {
+  role: string;
+  mm: Vec3;
+}
+
+export interface Box {
+  center_mm: Vec3;
+  axes: [Vec3, Vec3, Vec3];
+  size_mm: Vec3;
+}
+
+export interface PlacedObject {
+  class_name: string;
+  object_number: number;
+  points: PlacedPoint[];
+  box: Box | null;
+}
+
+export interface SavedObject extends PlacedObject {
+  problem: string;
+}
+
+export interface DatasetInfo {
+  name: string;
+  set_name: string;
+  set_id: string;
+  protocol: string;
+  classes: string[];
+  channels: string[];
+  foreground_threshold: number;
+  background_threshold: number;
+}
+
+export interface CaseInfo {
+  name: string;
+  state: State;
+  shape: Vec3;
+  affine: number[][];
+  absent: string[];
+  objects: SavedObject[];
+}
+
+export interface Growth {
+  start: Vec3;
+  shape: Vec3;
+  levels: Uint8Array;
+  threshold: number;
+  background_threshold: number;
+  warnings: string[];
+  exact: boolean;
+}
+
+/** What is wanted of a growth: at once, exact, or only what is wrong about it. */
+export type Wanted = "preview" | "exact" | "warnings";
+
+export interface SliceEdit {
+  axis: number;
+  index: number;
+  runs: [number, number, number][];
+}
+
+/** The server said no; the text is a sentence for the user. */
+export class Refused extends Error {
+  constructor(
+    readonly status: number,
+    sentence: string,
+  ) {
+    super(sentence);
+  }
+}
+
+/** New with every load of the page, so that a duplicated tab is another writer. */
+export const client = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16)).join("");
+
+export async function ask<Answer>(method: string, path: string, body?: unknown): Promise<Answer> {
+  return (await request(method, path, body)).json() as Promise<Answer>;
+}
+
+export async function download(path: string, signal?: AbortSignal): Promise<ArrayBuffer> {
+  return (await request("GET", path, undefined, signal)).arrayBuffer();
+}
+
+export function casePath(name: string): string {
+  return `/api/cases/${encodeURIComponent(name)}`;
+}
+
+export async function growth(path: string, item: PlacedObject, threshold: number, wanted: Wanted): Promise<Growth> {
+  const { class_name, object_number } = item;
+  const body = { class_name, object_number, threshold, with_levels: wanted !== "warnings", preview: wanted === "preview" };
+  const answer = await ask<Growth & { levels: unknown }>("POST", `${path}/growth`, body);
+  const text = atob(answer.levels as unknown as string);
+  const levels = new Uint8Array(text.length);
+  for (let index = 0; index < text.length; index++) levels[index] = text.charCodeAt(index);
+  return { ...answer, levels };
+}
+
+/** Let others write to a case, also while the page is being closed. */
+export function release(path: string): void {
+  void fetch(`${path}/release`, init("POST", { client }, { keepalive: true })).catch(() => undefined);
+}
+
+function init(method: string, body: unknown, more: RequestInit = {}): RequestInit {
+  const headers: Record<string, string> = { "X-Voxseed-Client": client };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  return { method, headers, body: body === undefined ? undefined : JSON.stringify(body), ...more };
+}
+
+async function request(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
+  const response = await fetch(path, init(method, body, { signal }));
+  if (!response.ok) throw new Refused(response.status, await sentence(response));
+  return response;
+}
+
+async function sentence(response: Response): Promise<string> {
+  const text = await response.text();
+  try {
+    const { detail } = JSON.parse(text) as { detail: unknown };
+    return typeof detail === "string" ? detail : `Not understood by the server: ${JSON.stringify(detail)}`;
+  } catch {
+    return text;
+  }
+}
+
+interface Change {
+  method: string;
+  path: string;
+  body: unknown;
+}
+
+const RETRY_MS = [500, 1000, 2000, 4000];
+
+/** Changes of one annotation set in order, one at a time; kept by the browser until the server has answered. */
+export class Queue {
+  private readonly key: string;
+  private changes: Change[] = [];
+  private idle: Promise<void> = Promise.resolve();
+  private busy = false;
+
+  constructor(
+    setId: string,
+    private readonly onStatus: (unsaved: number, problem: string) => void,
+    private readonly onRefused: (error: Refused) => void,
+  ) {
+    this.key = `voxseed-unsaved-${setId}`;
+  }
+
+  get unsaved(): number {
+    return this.changes.length;
+  }
+
+  /** Send what an earlier page could not. A case that another tab writes to now is left alone. */
+  async recover(): Promise<number> {
+    const kept = JSON.parse(localStorage.getItem(this.key) ?? "[]") as Change[];
+    let sent = 0;
+    for (const change of kept) {
+      const path = change.path.split("/").slice(0, 4).join("/");
+      try {
+        await ask("POST", `${path}/claim`, { client });
+        await ask(change.method, change.path, change.body);
+        sent += 1;
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+      }
+      release(path);
+    }
+    localStorage.removeItem(this.key);
+    return sent;
+  }
+
+  add(method: string, path: string, body?: unknown): Promise<void> {
+    this.changes.push({ method, path, body });
+    this.keep();
+    if (!this.busy) this.idle = this.work();
+    return this.idle;
+  }
+
+  /** When everything so far is saved. */
+  saved(): Promise<void> {
+    return this.idle;
+  }
+
+  private async work(): Promise<void> {
+    this.busy = true;
+    let failures = 0;
+    while (this.changes.length > 0) {
+      const { method, path, body } = this.changes[0];
+      try {
+        this.onStatus(this.changes.length, "");
+        await ask(method, path, body);
+      } catch (error) {
+        if (!(error instanceof Refused) || error.status === 401 || error.status >= 500) {
+          const gone = error instanceof Refused && error.status === 401;
+          this.onStatus(
+            this.changes.length,
+            gone ? "Voxseed was started anew: open the address that it printed." : "No answer from Voxseed; trying again.",
+          );
+          await new Promise((done) => setTimeout(done, RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)]));
+          continue;
+        }
+        this.onRefused(error);
+      }
+      failures = 0;
+      this.changes.shift();
+      this.keep();
+    }
+    this.busy = false;
+    this.onStatus(0, "");
+  }
+
+  private keep(): void {
+    try {
+      if (this.changes.length === 0) localStorage.removeItem(this.key);
+      else localStorage.setItem(this.key, JSON.stringify(this.changes));
+    } catch {
+      // The browser's store is full or off: the changes are in memory, and leaving the page asks first.
+    }
+  }
+}

@@ -1,0 +1,174 @@
+/** The page: opens cases, and joins the session, the views, the panel and the keys. */
+import type { CaseInfo, DatasetInfo, State } from "./api";
+import { ask, casePath, client, download, Queue, Refused, release } from "./api";
+import { colour } from "./guide";
+import { bindKeys } from "./keys";
+import { Panel } from "./panel";
+import { loadSession, type Session } from "./session";
+import { Stage } from "./stage";
+
+const HEARTBEAT_MS = 10_000;
+
+export interface ListedCase {
+  name: string;
+  state: State;
+}
+
+export class App {
+  readonly stage: Stage;
+  readonly panel: Panel;
+  readonly queue: Queue;
+  session: Session | null = null;
+  cases: ListedCase[] = [];
+  channel = 0;
+  private opening = 0;
+
+  constructor(readonly dataset: DatasetInfo) {
+    this.queue = new Queue(
+      dataset.set_id,
+      (unsaved, problem) => this.panel.showSaved(unsaved, problem),
+      (error) => this.refused(error),
+    );
+    this.stage = new Stage(this);
+    this.panel = new Panel(this);
+  }
+
+  async start(): Promise<void> {
+    await this.stage.start();
+    bindKeys(this);
+    const recovered = await this.queue.recover();
+    if (recovered > 0) this.panel.announce(`${recovered} changes that an earlier page could not save are saved now.`);
+    await this.refreshCases();
+    setInterval(() => void this.heartbeat(), HEARTBEAT_MS);
+    window.addEventListener("pagehide", () => {
+      if (this.session !== null && !this.session.readOnly) release(this.session.path);
+    });
+    window.addEventListener("beforeunload", (event) => {
+      if (this.queue.unsaved > 0) event.preventDefault();
+    });
+    window.addEventListener("hashchange", () => void this.openNamed());
+    await this.openNamed();
+  }
+
+  async refreshCases(): Promise<void> {
+    this.cases = await ask<ListedCase[]>("GET", "/api/cases");
+    this.panel.showCases();
+  }
+
+  /** Open a case as its writer, or only to look if another tab writes to it. */
+  async open(name: string, takeOver = false): Promise<void> {
+    const turn = ++this.opening;
+    await this.leave();
+    history.replaceState(null, "", `#${encodeURIComponent(name)}`);
+    this.panel.showLoading(`Loading ${name}…`);
+    try {
+      const readOnly = !(await this.claim(name, takeOver));
+      const path = casePath(name);
+      const info = await ask<CaseInfo>("GET", path);
+      const session = await loadSession(info, this.dataset, this.queue, () => this.refresh());
+      session.readOnly = readOnly;
+      if (turn !== this.opening) return;
+      this.session = session;
+      await this.showChannel(this.channel);
+      if (turn !== this.opening) return;
+      this.panel.showLoading("");
+      this.refresh();
+      this.prefetch(name);
+    } catch (error) {
+      if (turn === this.opening) this.panel.showLoading(error instanceof Refused ? error.message : "No answer from Voxseed.");
+      if (!(error instanceof Refused) && !(error instanceof TypeError)) throw error;
+    }
+  }
+
+  async showChannel(channel: number): Promise<void> {
+    const { session } = this;
+    if (session === null) return;
+    this.channel = channel;
+    const path = `${session.path}/channels/${channel}`;
+    const [content, coarse] = await Promise.all([download(path), download(`${path}?coarse=true`)]);
+    if (session !== this.session) return;
+    const colours = this.dataset.classes.map((_, index) => colour(index + 1));
+    await this.stage.show(content, coarse, session.grid, colours);
+    this.panel.showWindow();
+  }
+
+  /** The next or previous case of the list. */
+  async step(by: number): Promise<void> {
+    const at = this.cases.findIndex((each) => each.name === this.session?.info.name);
+    const next = this.cases[Math.min(Math.max(at + by, 0), this.cases.length - 1)];
+    if (next !== undefined && next.name !== this.session?.info.name) await this.open(next.name);
+  }
+
+  async setState(wanted: State): Promise<void> {
+    const { session } = this;
+    if (session === null || session.readOnly) return;
+    const state = this.stateOf(session.info.name) === wanted ? "in progress" : wanted;
+    await this.queue.add("PUT", `${session.path}/state`, { state });
+    await this.refreshCases();
+    this.refresh();
+  }
+
+  stateOf(name: string): State {
+    return this.cases.find((each) => each.name === name)?.state ?? "unannotated";
+  }
+
+  refresh(): void {
+    this.stage.changed();
+    this.panel.show();
+  }
+
+  private async openNamed(): Promise<void> {
+    const wanted = decodeURIComponent(location.hash.slice(1));
+    if (wanted === this.session?.info.name) return;
+    const named = this.cases.find((each) => each.name === wanted);
+    const first = named ?? this.cases.find((each) => each.state !== "done") ?? this.cases[0];
+    if (first !== undefined) await this.open(first.name);
+  }
+
+  private async leave(): Promise<void> {
+    const { session } = this;
+    if (session === null) return;
+    await this.queue.saved();
+    if (!session.readOnly) release(session.path);
+    this.session = null;
+    await this.refreshCases();
+  }
+
+  private async claim(name: string, takeOver: boolean): Promise<boolean> {
+    try {
+      await ask("POST", `${casePath(name)}/claim`, { client, take_over: takeOver });
+      return true;
+    } catch (error) {
+      if (!(error instanceof Refused) || error.status !== 409) throw error;
+      void this.panel.askToTakeOver(error.message).then((take) => (take ? this.open(name, true) : undefined));
+      return false;
+    }
+  }
+
+  private async heartbeat(): Promise<void> {
+    const { session } = this;
+    if (session === null || session.readOnly) return;
+    try {
+      await ask("POST", `${session.path}/claim`, { client });
+    } catch (error) {
+      if (error instanceof Refused && error.status === 409) this.refused(error);
+    }
+  }
+
+  private refused(error: Refused): void {
+    if (error.status === 409 && this.session !== null) this.session.readOnly = true;
+    this.panel.announce(error.message, true);
+    this.refresh();
+  }
+
+  /** The server reads the next case while this one is annotated. */
+  private prefetch(name: string): void {
+    const next = this.cases[this.cases.findIndex((each) => each.name === name) + 1];
+    if (next === undefined) return;
+    setTimeout(() => void download(`${casePath(next.name)}/channels/${this.channel}?coarse=true`).catch(() => undefined), 1500);
+  }
+}
+
+const app = new App(await ask<DatasetInfo>("GET", "/api/dataset"));
+Object.assign(globalThis, { voxseed: app }); // for whoever drives the page from the console or a test
+await app.start();

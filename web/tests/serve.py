@@ -1,0 +1,70 @@
+"""A server for the browser's tests: makes a dataset, says on the first line where everything is, then serves.
+
+python serve.py FOLDER PORT
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from voxseed.data.datasets import Dataset
+from voxseed.server import serve
+
+SHAPE = (48, 44, 32)
+BALL_VOXEL = (22, 25, 14)
+RADIUS_MM = 12.0
+LANDMARK = (9, 31, 22)
+ROTATION = np.array([[0.8, -0.6, 0.0], [0.48, 0.64, -0.6], [0.36, 0.48, 0.8]])
+AFFINES = {
+    "ras": np.diag([1.0, 1.25, 1.5, 1.0]),
+    "lps": np.diag([-1.0, -1.25, 1.5, 1.0]),
+    "las": np.diag([-1.0, 1.25, 1.5, 1.0]),
+    "permuted": np.array([[0, 0, -1.5, 3], [1.0, 0, 0, 4], [0, 1.25, 0, 5], [0, 0, 0, 1]]),
+    "oblique": np.block([[ROTATION @ np.diag([1.0, -1.25, 1.5]), np.array([[10.0], [-7], [3]])], [0, 0, 0, 1]]),
+}
+BALLS = ("clicks", "undo", "paint", "keyboard", "box", "tabs", "lost", "look")
+
+
+def main() -> None:
+    """Make the dataset unless it is there, and serve it."""
+    root, port = Path(sys.argv[1]), int(sys.argv[2])
+    if not (root / "dataset.json").exists():
+        make(root)
+    positions = {name: landmark(affine) for name, affine in AFFINES.items()}
+    print(json.dumps({"root": str(root), "landmarks": positions}), flush=True)
+    serve.annotate(root, None, "127.0.0.1", port, False, lambda text: print(text, flush=True))
+
+
+def make(root: Path) -> None:
+    """Balls on noise, and a small cube at a known voxel on each kind of affine."""
+    data = Dataset.create(root, "Browser", ["MRI"], ["ball", "cyst"])
+    rng = np.random.default_rng(0)
+    grid = np.stack(np.meshgrid(*map(np.arange, SHAPE), indexing="ij"))
+    affine = AFFINES["lps"]
+    away = (grid - np.reshape(BALL_VOXEL, (3, 1, 1, 1))) * np.reshape([1.0, 1.25, 1.5], (3, 1, 1, 1))
+    image = 100.0 * (np.linalg.norm(away, axis=0) < RADIUS_MM) + rng.normal(0, 12, SHAPE)
+    for name in BALLS:
+        data.write_case(name, image[None].astype(np.float32), affine)
+    for name, affine in AFFINES.items():
+        cube = np.zeros(SHAPE, np.float32)
+        cube[tuple(slice(index - 1, index + 2) for index in LANDMARK)] = 255
+        data.write_case(f"landmark-{name}", cube[None], affine)
+
+
+def landmark(affine: np.ndarray) -> dict[str, list[float]]:
+    """Where the cube is: RAS+ mm, and the voxel of nibabel's closest canonical image."""
+    index = np.zeros(SHAPE, np.uint8)
+    index[LANDMARK] = 1
+    turned = nib.as_closest_canonical(nib.Nifti1Image(index, affine))
+    return {
+        "mm": (affine @ [*LANDMARK, 1])[:3].tolist(),
+        "voxel": np.argwhere(np.asarray(turned.dataobj))[0].tolist(),
+        "spacing": np.linalg.norm(affine[:3, :3], axis=0).tolist(),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -50,6 +50,13 @@ def test_the_most_probable_class_has_more_than_one_half():
     assert hard_target(maps).ravel().tolist() == [0, 1, 2, 0, 0]
 
 
+def test_maps_of_another_tool_are_not_trusted():
+    painted = Volume(np.full(SHAPE, 3, np.uint8), AFFINE)
+    noisy, dense = (build(CaseAnnotation(name, painted=painted)) for name in ("noisy-dense", "dense"))
+    np.testing.assert_array_equal(noisy.probabilities, dense.probabilities)
+    assert (noisy.trusted, dense.trusted) == (False, True)
+
+
 def test_each_class_has_the_map_of_its_points():
     objects = [RNG.integers(3, 9, (6, 3)) for _ in range(3)]
     points = (scattered(objects[0]), scattered(objects[1], number=2), scattered(objects[2], "b"))

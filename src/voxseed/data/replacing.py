@@ -5,6 +5,7 @@ them; then they are moved, and the journal goes last. A kill before the journal 
 what `finish` completes. Nobody reads a dataset in between, because `Dataset` refuses one that has a journal.
 """
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from voxseed.errors import InputError
-from voxseed.files import move_into_place, read_json_object, write_json, writing
+from voxseed.files import move_into_place, read_json_object, writing
 
 JOURNAL_NAME = ".relabel.json"
 _STAGING_NAME = ".relabel"
@@ -54,12 +55,15 @@ class Replacement:
             "replaced": [_relative(path, self._root) for path in parts],
             "removed": [_relative(path, self._root) for path in self._removed],
         }
-        write_json(self._root / JOURNAL_NAME, journal)
+        path = self._root / JOURNAL_NAME
+        with writing(path):  # by way of the hidden folder, so that a kill leaves nothing that nobody removes
+            _staged(path).parent.mkdir(exist_ok=True)
+            _staged(path).write_text(json.dumps(journal, indent=2) + "\n", encoding="utf-8")
+            move_into_place(_staged(path), path)
 
     def discard(self) -> None:
         """Remove new versions that were not committed."""
-        for folder in {_staged(target).parent for target in self._targets}:
-            shutil.rmtree(folder, ignore_errors=True)
+        _remove_staged([self._root / JOURNAL_NAME, *self._targets])
 
 
 @contextmanager
@@ -107,14 +111,18 @@ def finish(root: Path) -> Any:
     for name in journal["removed"]:
         with writing(root / name):
             (root / name).unlink(missing_ok=True)
-    for folder in {_staged(target).parent for target in targets}:
-        shutil.rmtree(folder, ignore_errors=True)
+    _remove_staged([root / JOURNAL_NAME, *targets])
     (root / JOURNAL_NAME).unlink()
     return journal["request"]
 
 
 def _staged(target: Path) -> Path:
     return target.parent / _STAGING_NAME / target.name
+
+
+def _remove_staged(targets: list[Path]) -> None:
+    for folder in {_staged(target).parent for target in targets}:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _written_for(target: Path) -> list[Path]:

@@ -25,6 +25,25 @@ def test_every_table_of_the_paper_is_there() -> None:
     assert list(chosen_tables("all", "scribbles")) == ["scribbles"]
 
 
+def test_the_table_of_probabilities_takes_one_step_at_a_time() -> None:
+    networks = {
+        row: (definition.method, definition.settings.get("networks", {}).get("primary"))
+        for row, definition in get_table("pw4medseg").rows.items()
+    }
+    assert networks == {
+        "full": ("full", None),
+        "pseudo-label": (None, None),
+        "unetr-hard": ("partial", {"architecture": "unetr"}),
+        "unetr-probability": ("pw4medseg", {"architecture": "unetr"}),
+        "additive-attention": (
+            "pw4medseg",
+            {"architecture": "probabilistic-unetr", "arguments": {"attention": "additive"}},
+        ),
+        "dot-attention": ("pw4medseg", {"architecture": "probabilistic-unetr", "arguments": {"attention": "dot"}}),
+        "unet-probability": ("pw4medseg", {"architecture": "unet3d"}),
+    }
+
+
 def test_every_comparator_has_a_row() -> None:
     methods = {row.method for name in PA_SEG for row in get_table(name).rows.values()}
     assert methods >= COMPARATORS

@@ -220,7 +220,7 @@ BAD_DATA = [
     (
         "boxes alone",
         simulate_boxes,
-        "the class 'ball' has no point and no painted voxel.*Annotate it.*--method dtp",
+        "the class 'ball' has no point and no painted voxel.*Annotate it.*--method pw4medseg, dtp",
         "train",
     ),
     ("other labels", rename_class, r"points/annotations\.json: made for the labels .* voxseed dataset relabel", POINTS),

@@ -212,7 +212,7 @@ def test_spread_of_three_classes(opinions: list[list[float]], expected: float) -
 
 
 def test_one_network_has_no_uncertainty() -> None:
-    with pytest.raises(InputError, match=r"this model has one, primary\. Predict without --uncertainty"):
+    with pytest.raises(InputError, match=r"there is one, of network 'primary'\. Predict without --uncertainty"):
         Predictor(model({"primary": Threshold()}), CPU).predict(
             Image(box_image((9, 9, 9))[None], np.eye(4)), uncertainty=True
         )

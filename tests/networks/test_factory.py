@@ -7,7 +7,17 @@ from voxseed.errors import InputError, ShapeError, UnknownNameError
 from voxseed.networks.base import NETWORKS
 from voxseed.networks.factory import build_network, default_arguments, required_divisor
 
-NAMES = ["attention-unet", "dynunet", "residual-unet", "unet2.5d", "unet2d", "unet3d", "vnet"]
+NAMES = [
+    "attention-unet",
+    "dynunet",
+    "probabilistic-unetr",
+    "residual-unet",
+    "unet2.5d",
+    "unet2d",
+    "unet3d",
+    "unetr",
+    "vnet",
+]
 WIDTH = {"vnet": 16}
 SMALL = {"unet3d": {"width": 4, "strides": [[2, 2, 2], [2, 2, 1]], "kernels": [[3, 3, 3], [3, 3, 3], [3, 3, 3]]}}
 
@@ -74,7 +84,7 @@ def test_training_and_prediction_answer_alike_whatever_else_is_in_the_batch(name
     torch.testing.assert_close(training[:1], alone, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "probabilistic-unetr"])  # see test_unetr.py
 def test_gradient_reaches_every_weight(name):
     network = build_network(name, 1, 2, **small_arguments(name))
     logits = network(smallest_image(name))

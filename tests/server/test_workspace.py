@@ -49,11 +49,14 @@ def test_a_second_server_is_refused(workspace, data):
         Workspace(data, set_place(data, None))
 
 
-def test_a_dense_set_is_refused(data):
+@pytest.mark.parametrize(
+    ("protocol", "message"), [("dense", "a set of dense labels"), ("scattered-points", "a set of scattered points")]
+)
+def test_a_set_that_the_page_cannot_write_is_refused(data, protocol, message):
     from voxseed.data.annotation_sets import AnnotationSet
 
-    AnnotationSet.create(data.root / "annotations" / "all", data.labels, "dense")
-    with pytest.raises(InputError, match="a set of dense labels"):
+    AnnotationSet.create(data.root / "annotations" / "all", data.labels, protocol)
+    with pytest.raises(InputError, match=message):
         Workspace(data, set_place(data, "all"))
 
 

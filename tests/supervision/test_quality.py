@@ -30,6 +30,12 @@ def test_each_class(index, precision, recall, labelled, true):
     )
 
 
+@pytest.mark.parametrize(("index", "expected"), [(0, 4 / 6), (1, 4 / 6), (2, np.nan)])
+def test_dice_counts_unlabelled_voxels_as_not_of_the_class(index, expected):
+    row = precision_and_recall(SUPERVISION, DENSE, class_count=3)[index]
+    np.testing.assert_allclose(row.dice, expected)
+
+
 def test_share_annotated():
     assert annotated_share(SUPERVISION) == 6 / 8
 

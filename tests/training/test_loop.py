@@ -8,8 +8,10 @@ from torch import nn
 
 from voxseed.errors import InputError, InterruptedRunError
 from voxseed.methods.partial import Partial, PartialLossSettings
+from voxseed.methods.pw4medseg import PW4MedSeg, PW4MedSegSettings
+from voxseed.networks.factory import build_network
 from voxseed.training.checkpoints import append_metrics, checkpoint_path, metrics_path, read_checkpoint, read_metrics
-from voxseed.training.loop import build_optimiser, clip_each, total_loss
+from voxseed.training.loop import build_optimiser, clip_each, rate_factor, total_loss
 from voxseed.training.patches import PatchDataset, PatchSettings
 from voxseed.training.settings import AugmentationSettings, OptimiserSettings
 from voxseed.training.stages import StageJob, run_stage, whole_epochs
@@ -117,6 +119,52 @@ def test_ctrl_c_ends_the_stage_with_what_it_has(tmp_path):
     with pytest.raises(InterruptedRunError):
         run_stage(job, lambda: _method("primary"), _dataset(), [StopAt(7, KeyboardInterrupt())])
     assert read_metrics(metrics_path(job.path))[-1]["step"] == 6
+
+
+class MapCase(NoiseCase):
+    """The same with a probability map."""
+
+    shape = (40, 40, 40)
+
+    def read(self, name, start, shape, fill):
+        if name == "probabilities":
+            return np.random.default_rng(self.number).random((1, *shape)).astype(np.float16)
+        return super().read(name, start, shape, fill)
+
+
+def _random_method() -> PW4MedSeg:
+    torch.manual_seed(0)
+    sizes = {"width": 1, "hidden_width": 12, "heads": 3, "layers": 4, "patch_shape": [32, 16, 16]}
+    network = build_network("probabilistic-unetr", 1, 2, **sizes)
+    return PW4MedSeg(nn.ModuleDict({"primary": network}), PW4MedSegSettings())
+
+
+def test_a_killed_stage_with_a_random_network_resumes_to_the_same_weights(tmp_path):
+    augmentation = AugmentationSettings(zoom=0)
+    settings = PatchSettings((32, 16, 16), 0.5, 2, (1.0, 1.0, 1.0), augmentation, (0, 0), probabilities=True)
+    dataset = PatchDataset([MapCase(number) for number in range(2)], settings)
+    expected = run_stage(_job(tmp_path / "whole", iterations=6), _random_method, dataset)
+    job = _job(tmp_path / "killed", iterations=6)
+    with pytest.raises(RuntimeError, match="killed"):
+        run_stage(job, _random_method, dataset, [StopAt(4, RuntimeError("killed"))])
+    resumed = run_stage(job, _random_method, dataset)
+    for name, value in expected["primary"].items():
+        torch.testing.assert_close(resumed["primary"][name], value, rtol=0, atol=1e-6)
+    assert set(read_metrics(metrics_path(job.path))[-1]) >= {"primary/probability", "primary/kl"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"polynomial_power": 2.0}, {0: 1.0, 50: 0.25, 100: 0.0}),
+        ({"schedule": "cosine"}, {0: 1.0, 25: (1 + 0.5**0.5) / 2, 50: 0.5, 100: 0.0}),
+        ({"schedule": "cosine", "warmup_fraction": 0.2}, {0: 0.05, 9: 0.5, 19: 1.0, 20: 1.0, 60: 0.5, 100: 0.0}),
+        ({"polynomial_power": 1.0, "warmup_fraction": 0.1}, {0: 0.1, 9: 1.0, 10: 0.9, 100: 0.0}),
+    ],
+)
+def test_the_learning_rate_rises_and_falls(settings, expected):
+    for step, factor in expected.items():
+        assert rate_factor(step, 100, OptimiserSettings(**settings)) == pytest.approx(factor, abs=1e-12)
 
 
 def test_two_networks_in_one_loop_learn_what_each_learns_alone():

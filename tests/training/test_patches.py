@@ -185,10 +185,40 @@ def test_flips_move_image_and_target_together_and_leave_invalid_voxels_at_zero()
     for seed in range(8):
         settings = AugmentationSettings(intensity_scale=0, intensity_shift=0.5)
         rng = np.random.default_rng(seed)
-        changed, target, mask = augmented(image, image.copy(), valid, drawn_flips(settings, rng), settings, rng)
+        axes = drawn_flips(settings, rng)
+        changed, target, mask = augmented(image, image.copy(), valid, axes, settings, rng)
         shifts = (changed - target)[mask.astype(bool)]
         np.testing.assert_allclose(shifts, shifts[0], rtol=1e-5)
         assert changed[mask == 0].tolist() == [0.0]
+
+
+class MapCase(FakeCase):
+    """A case whose probability is its image."""
+
+    def read(self, name, start, shape, fill):
+        if name == "probabilities":
+            return super().read("image", start, shape, fill).astype(np.float16)
+        return super().read(name, start, shape, fill)
+
+
+def test_probabilities_are_zoomed_and_flipped_like_the_image():
+    augmentation = AugmentationSettings(zoom=0.5, intensity_scale=0, intensity_shift=0)
+    dataset = PatchDataset([MapCase()], _settings(augmentation=augmentation, probabilities=True))
+    samples = [dataset[index] for index in range(12)]
+    for sample in samples:
+        assert sample["probabilities"].dtype == torch.float32
+        torch.testing.assert_close(sample["probabilities"], sample["image"], rtol=1e-3, atol=1e-3)
+    assert len({tuple(sample["image"].flatten().tolist()) for sample in samples}) > 3
+    batch = dataset.collate(samples[:2])
+    assert batch.probabilities.shape == (2, 1, 4, 4, 4)
+    assert batch.to("cpu").probabilities.equal(batch.probabilities)
+
+
+def test_other_supervision_has_no_probabilities():
+    dataset = PatchDataset([FakeCase()], _settings())
+    batch = dataset.collate([dataset[0]])
+    assert batch.probabilities is None
+    assert batch.to("cpu").probabilities is None
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3])

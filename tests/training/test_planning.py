@@ -4,6 +4,8 @@ import math
 
 import pytest
 
+from voxseed.errors import InputError
+from voxseed.methods.base import METHODS
 from voxseed.methods.recipes import get_recipe
 from voxseed.training.planning import plan_networks, plan_patch, plan_stages, rounded_patch
 from voxseed.training.settings import load_run_settings
@@ -36,6 +38,33 @@ def test_a_patch_is_rounded_up_to_what_every_network_divides_by():
 def test_thick_slices_get_a_network_of_their_own(spacing_mm, architecture):
     networks = plan_networks(load_run_settings(), ("primary",), spacing_mm, (64, 64, 32))
     assert networks["primary"]["architecture"] == architecture
+
+
+def test_a_method_says_what_auto_is_and_the_user_may_say_otherwise():
+    wishes = METHODS.get("pw4medseg").architectures
+    for overrides, expected in (
+        ([], "probabilistic-unetr"),
+        (["networks.primary.architecture=unet3d"], "unet3d"),
+    ):
+        settings = load_run_settings(overrides=overrides)
+        networks = plan_networks(settings, ("primary",), (1.0, 1.0, 1.0), (64, 64, 32), wishes)
+        assert networks["primary"]["architecture"] == expected
+
+
+def test_arguments_of_a_network_replace_the_planned_ones():
+    overrides = ["networks.primary.architecture=unetr", "networks.primary.arguments.layers=4"]
+    networks = plan_networks(load_run_settings(overrides=overrides), ("primary",), (1.0, 1.0, 1.0), (64, 64, 30))
+    assert networks["primary"] == {
+        "architecture": "unetr",
+        "width": 16,
+        "hidden_width": 768,
+        "layers": 4,
+        "heads": 12,
+        "patch_shape": [64, 64, 32],
+    }
+    wrong = load_run_settings(overrides=[overrides[0], "networks.primary.arguments.depth=4"])
+    with pytest.raises(InputError, match="network unetr: unknown setting 'depth'"):
+        plan_networks(wrong, ("primary",), (1.0, 1.0, 1.0), (64, 64, 32))
 
 
 @pytest.mark.parametrize(

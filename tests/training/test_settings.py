@@ -40,6 +40,12 @@ def test_every_method_has_a_section():
         ("paper-cross-teaching", "optimiser.name", "adam"),
         ("paper-cross-teaching", "cross_teaching.threshold", 0.9),
         ("paper-cross-teaching", "cross_teaching.pseudo_weight", 0.1),
+        ("paper-pw4medseg", "expansion.probability.sigma_mm", 10.0),
+        ("paper-pw4medseg", "expansion.probability.normalised_per", "volume"),
+        ("paper-pw4medseg", "optimiser.learning_rate", 1e-4),
+        ("paper-pw4medseg", "training.patch_shape", (96, 96, 96)),
+        ("paper-pw4medseg", "pw4medseg.kl_weight", 0.3),
+        ("released-pw4medseg", "pw4medseg.loss", "focal"),
     ],
 )
 def test_presets_hold_the_published_values(preset, key, value):

@@ -152,7 +152,7 @@ def _painted(dataset: Path, out: Path, protocol: str) -> Path:
 @pytest.mark.parametrize("method", ["size-loss", "dtp", "deepcut"])
 def test_what_needs_boxes_refuses_painted_maps(method, tiny_dataset, tmp_path):
     painted = _painted(tiny_dataset, tmp_path / "strokes", "scribbles")
-    with pytest.raises(InputError, match="the class 'ball' has no points and no box in the 4 cases"):
+    with pytest.raises(InputError, match="the class 'ball' has no outside points and no box in the 4 cases"):
         train(tiny_dataset, annotations=painted, method=method, run=tmp_path / "run", overrides=TINY, device="cpu")
     assert not (tmp_path / "run").exists()
 

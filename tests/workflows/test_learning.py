@@ -35,6 +35,18 @@ def phantoms(tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("annotations", ["scattered-points", "points"])
+def test_the_loss_on_probabilities_teaches_a_phantom(phantoms, tmp_path, annotations):
+    """With scattered points, and with seven whose growth is the probability."""
+    if annotations == "scattered-points":
+        simulate(phantoms, annotations, points=50)
+    run = train(phantoms, annotations=annotations, method="pw4medseg", run=tmp_path / "run", overrides=SETTINGS)
+    predict(run, [phantoms / "imagesTs"], tmp_path / "predictions")
+    evaluation = evaluate(tmp_path / "predictions", phantoms / "labelsTs", tmp_path / "metrics.csv")
+    assert evaluation.summaries[0].estimates["dice"].mean > 0.6
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "dice"), [("full", 0.7), ("partial", 0.6), ("stage-one", 0.6), ("pa-seg", 0.6)])
 def test_it_learns_a_phantom(phantoms, tmp_path, method, dice):
     annotations = None if method == "full" else "points"

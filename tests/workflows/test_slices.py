@@ -97,7 +97,7 @@ def test_other_methods_learn_from_the_same_slices(sliced, tmp_path, method):
 def test_an_uncertainty_needs_networks_that_can_disagree(sliced, tmp_path):
     run = train(sliced, method="partial", run=tmp_path / "run", overrides=TINY, device="cpu")
     with pytest.raises(
-        InputError, match="An uncertainty is how far networks disagree, and this model has one, primary"
+        InputError, match="An uncertainty is how far opinions differ, and there is one, of network 'primary'"
     ):
         predict(run, [sliced / "imagesTr"], tmp_path / "out", uncertainty=True, device="cpu")
     assert not (tmp_path / "out").exists()

@@ -42,6 +42,7 @@ def simulate(
         5,
     ),
     inside_points: Annotated[int, typer.Option(min=1, help="Per object.")] = 1,
+    points: Annotated[int, typer.Option(min=1, help="Of scattered-points: per object, at most.")] = 200,
     every_slices: Annotated[int, typer.Option(min=2, help="Of slices: distance; twice that in the second plane.")] = 12,
     planes: Annotated[str, typer.Option(help="Of slices: one or two of axial, coronal, sagittal.")] = "axial,coronal",
 ) -> None:
@@ -56,6 +57,7 @@ def simulate(
         seed=seed,
         margin_voxels=margin_voxels,
         inside_points=inside_points,
+        points=points,
         every_slices=every_slices,
         planes=[plane.strip() for plane in planes.split(",")],
     )

@@ -17,7 +17,7 @@ def import_points(
     coordinates: Annotated[
         str | None, typer.Option(metavar="RAS|LPS", help="Where the axes of .csv files point to.")
     ] = None,
-    protocol: Annotated[str, typer.Option(help="points, or extreme-points.")] = "points",
+    protocol: Annotated[str, typer.Option(help="points, extreme-points, or scattered-points.")] = "points",
     set_name: NewSetName = None,
     out: NewSetOut = None,
 ) -> None:

@@ -23,7 +23,12 @@ def predict(
     ] = None,
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Write probability maps too.")] = False,
     ensemble: Annotated[bool, typer.Option("--ensemble", help="Mean of all networks of the run.")] = False,
-    uncertainty: Annotated[bool, typer.Option("--uncertainty", help="Write where the networks disagree.")] = False,
+    samples: Annotated[
+        int, typer.Option("--samples", min=0, help="Mean of so many random passes of a random network.")
+    ] = 0,
+    uncertainty: Annotated[
+        bool, typer.Option("--uncertainty", help="Write where samples, or the networks of the run, disagree.")
+    ] = False,
     shard: ShardOption = None,
     device: Device = "auto",
 ) -> None:
@@ -38,6 +43,7 @@ def predict(
         series=series,
         probabilities=probabilities,
         ensemble=ensemble,
+        samples=samples,
         uncertainty=uncertainty,
         shard=shard,
         device=device,

@@ -1,9 +1,13 @@
 """Annotations: what a person gave for a case. Types here; Slicer's files in `markups`, folders in `annotation_sets`."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from voxseed.data.volumes import Volume
 from voxseed.types import FloatArray
+
+SCATTERED_POINTS: Final = "scattered-points"
+"""The protocol whose points all lie inside the objects."""
 
 
 @dataclass(frozen=True)
@@ -14,7 +18,7 @@ class ObjectPoints:
         class_name: a foreground label of the dataset.
         object_number: 1, 2, … within the class and case.
         inside_mm: (N, 3), N >= 1, points inside the object, RAS+ mm.
-        outside_mm: (6, 3) or more, points beyond its extremes, RAS+ mm.
+        outside_mm: (6, 3) or more, points beyond its extremes, RAS+ mm; (0, 3) where points are scattered inside.
     """
 
     class_name: str
@@ -45,7 +49,8 @@ class CaseAnnotation:
     """Everything one annotation set says about one case.
 
     Attributes:
-        protocol: "points", "extreme-points", "box", "scribbles", "slices", "dense", "noisy-dense", …
+        protocol: "points", "extreme-points", "scattered-points", "box", "scribbles", "slices", "dense",
+            "noisy-dense", …
         points: objects annotated by points.
         boxes: objects annotated by boxes.
         painted: label map in the dataset's own label values, `ignore` where unannotated, which in

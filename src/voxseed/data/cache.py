@@ -27,7 +27,7 @@ from voxseed.types import Shape3
 CACHE_VARIABLE = "VOXSEED_CACHE"
 """Environment variable: the folder, unless `--cache` names one."""
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Cases of another version are not seen: raise it whenever preprocessing or the layout of the files changes."""
 
 CaseContent = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]

@@ -24,7 +24,7 @@ def voxel_indices(points_mm: FloatArray, affine: FloatArray) -> np.ndarray:
 
 
 def require_plausible(points: ObjectPoints, grid: OnGrid, protocol: str, origin: str) -> None:
-    """Check that the outside points span a box and that the inside points lie in it and in the image.
+    """Check that the inside points lie in the image, and in the box that the outside points, if any, span.
 
     With the protocol "extreme-points" the faces of the box are inside the object, so it may be one voxel thick.
 
@@ -39,6 +39,14 @@ def require_plausible(points: ObjectPoints, grid: OnGrid, protocol: str, origin:
     """
     shape = np.array(grid.shape)
     inside, outside = voxel_indices(points.inside_mm, grid.affine), voxel_indices(points.outside_mm, grid.affine)
+    for position_mm, voxel in zip(points.inside_mm, inside, strict=True):
+        if (voxel < 0).any() or (voxel >= shape).any():
+            raise InputError(
+                f"{origin}: {_place(position_mm, voxel)}, lies outside the image of shape {grid.shape}. "
+                "Move it into the object, or check that the points belong to this case."
+            )
+    if len(outside) == 0:
+        return
     low, high = outside.min(axis=0), outside.max(axis=0)
     flat = (low == high) & (shape > 1)
     if flat.all() or (flat.any() and protocol != _EXTREME_POINTS):
@@ -47,16 +55,10 @@ def require_plausible(points: ObjectPoints, grid: OnGrid, protocol: str, origin:
             f"{high.tolist()}). Place each beyond the object in its own direction."
         )
     for position_mm, voxel in zip(points.inside_mm, inside, strict=True):
-        where = f"an inside point at {np.round(position_mm, 2).tolist()} mm (RAS), voxel {voxel.tolist()}"
-        if (voxel < 0).any() or (voxel >= shape).any():
-            raise InputError(
-                f"{origin}: {where}, lies outside the image of shape {grid.shape}. "
-                "Move it into the object, or check that the points belong to this case."
-            )
         if (voxel < low).any() or (voxel > high).any():
             raise InputError(
-                f"{origin}: {where}, lies outside its box, voxels {low.tolist()} to {high.tolist()}. "
-                "Move it into the object, or the outside points beyond it."
+                f"{origin}: {_place(position_mm, voxel)}, lies outside its box, voxels {low.tolist()} to "
+                f"{high.tolist()}. Move it into the object, or the outside points beyond it."
             )
 
 
@@ -79,3 +81,7 @@ def require_box_in_image(box: ObjectBox, grid: OnGrid, origin: str) -> None:
             f"{origin}: the box, voxels {low.tolist()} to {high.tolist()}, lies outside the image, shape {grid.shape}. "
             "Move it onto the object, or check that it belongs to this case."
         )
+
+
+def _place(position_mm: FloatArray, voxel: np.ndarray) -> str:
+    return f"an inside point at {np.round(position_mm, 2).tolist()} mm (RAS), voxel {voxel.tolist()}"

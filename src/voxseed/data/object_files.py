@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from voxseed.data.annotations import ObjectBox, ObjectPoints
+from voxseed.data.annotations import SCATTERED_POINTS, ObjectBox, ObjectPoints
 from voxseed.data.grids import OnGrid
 from voxseed.data.labels import Labels
 from voxseed.data.markups import (
@@ -21,7 +21,7 @@ from voxseed.data.markups import (
     write_points,
 )
 from voxseed.data.object_checks import require_box_in_image, require_plausible
-from voxseed.data.point_roles import split_by_role
+from voxseed.data.point_roles import all_inside, split_by_role
 from voxseed.errors import InputError
 from voxseed.types import FloatArray
 
@@ -131,7 +131,10 @@ def _points(
 ) -> ObjectPoints:
     origin = f"{path} ({node.name})"
     affine = _PATIENT_AXES if grid is None else grid.affine
-    inside, outside = split_by_role(node.labels, node.points_mm, affine, origin)
+    if protocol == SCATTERED_POINTS:
+        inside, outside = all_inside(node.labels, node.points_mm, origin)
+    else:
+        inside, outside = split_by_role(node.labels, node.points_mm, affine, origin)
     points = ObjectPoints(class_name, number, inside, outside)
     if grid is not None:
         require_plausible(points, grid, protocol, origin)

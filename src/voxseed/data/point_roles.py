@@ -49,6 +49,21 @@ def split_by_role(
     return points_mm[inside], points_mm[~inside]
 
 
+def all_inside(labels: Sequence[str], points_mm: FloatArray, origin: str) -> tuple[FloatArray, FloatArray]:
+    """As `split_by_role`, of points that are scattered inside an object: none is outside.
+
+    Raises:
+        InputError: if a label names a direction, as points outside an object have it.
+    """
+    outside = next((label for label in labels if role_of(label) in DIRECTIONS), None)
+    if outside is not None:
+        raise InputError(
+            f"{origin}: a point is labelled {outside!r}, expected points inside the object alone, because they are "
+            "scattered. Remove it, or give the protocol points."
+        )
+    return points_mm, np.empty((0, 3))
+
+
 def direction_labels(outside_mm: FloatArray, affine: FloatArray) -> list[str]:
     """Name the direction of each outside point so that every direction is named once where there are six.
 
@@ -58,6 +73,8 @@ def direction_labels(outside_mm: FloatArray, affine: FloatArray) -> list[str]:
     """
     from scipy.optimize import linear_sum_assignment
 
+    if len(outside_mm) == 0:
+        return []
     position = along_patient_axes(outside_mm, affine)
     low, high = position.min(axis=0), position.max(axis=0)
     # From -1 to 1 along each axis, so that a long object is not extreme in its length everywhere.

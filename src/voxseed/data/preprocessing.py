@@ -250,6 +250,18 @@ class Preprocessing(Settings):
         """
         return resample_labels(canonical(labels).array, self.working_shape(labels))
 
+    def apply_to_probabilities(self, maps: Image) -> FloatArray:
+        """Bring probability maps to the working grid by linear interpolation.
+
+        Args:
+            maps: (M, I, J, K) on the case's own grid.
+
+        Returns:
+            (M, I, J, K) float32, of the same shape as the image's.
+        """
+        shape = self.working_shape(maps)
+        return np.stack([resample(each, shape) for each in canonical(maps).array])
+
     def apply_to_painted(self, labels: Volume) -> LabelArray:
         """As `apply_to_labels`, for what a person painted: a slice or a stroke of one voxel does not vanish."""
         return resample_painted(canonical(labels).array, self.working_shape(labels))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from voxseed.evaluation.calibration import Calibration
 from voxseed.evaluation.case_metrics import CaseMetrics
 from voxseed.evaluation.curves import StageCurves
 from voxseed.evaluation.statistics import Estimate, bootstrap_interval, by_class
@@ -57,6 +58,31 @@ def curves_png(curves: StageCurves, theme: Theme) -> bytes:
         panel.legend(frameon=False, fontsize=8, labelcolor=theme.text)
         _plain(panel, theme)
     panels[0].set_ylabel("weighted loss", color=theme.text, fontsize=9)
+    return as_png(figure)
+
+
+def reliability_png(models: Mapping[str, Sequence[Calibration]], theme: Theme) -> bytes:
+    """Share of voxels of the class over predicted probability, one panel per class, a line per model.
+
+    Args:
+        models: name → one calibration per class, of the same classes.
+    """
+    names = [each.class_name for each in next(iter(models.values()))]
+    figure = _figure(min(9.0, 0.6 + 3.4 * len(names)), 3.6)
+    panels = figure.subplots(1, len(names), squeeze=False)[0]
+    for number, (panel, name) in enumerate(zip(panels, names, strict=True)):
+        panel.plot([0, 1], [0, 1], "--", color=theme.grid, linewidth=1.4)
+        for index, (model, calibrations) in enumerate(models.items()):
+            each = calibrations[number]
+            label = f"{model}, ECE {each.error:.3f}"
+            panel.plot(each.mean_probability, each.share, "o-", color=theme.series[index], label=label, linewidth=1.6)
+        panel.set_title(name, color=theme.text, fontsize=10, loc="left")
+        panel.set_xlabel("predicted probability", color=theme.text, fontsize=9)
+        panel.set_xlim(-0.02, 1.02)
+        panel.set_ylim(-0.02, 1.02)
+        panel.legend(frameon=False, fontsize=8, labelcolor=theme.text)
+        _plain(panel, theme)
+    panels[0].set_ylabel("share of voxels of the class", color=theme.text, fontsize=9)
     return as_png(figure)
 
 

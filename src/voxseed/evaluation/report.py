@@ -43,6 +43,7 @@ class ReportContent:
         facts: short name and value pairs below the title.
         notes: sentences on what is missing, and why.
         table_note: how the numbers of the summary are defined.
+        reliability: diagram of the predicted probabilities.
         overlays: of the worst, the median and the best case.
         curves: one per stage.
         settings: text of settings.yaml.
@@ -57,6 +58,7 @@ class ReportContent:
     table_note: str = ""
     comparison: Table | None = None
     distribution: Picture | None = None
+    reliability: Picture | None = None
     overlays: tuple[Picture, ...] = ()
     cases: Table | None = None
     curves: tuple[Picture, ...] = ()

@@ -1,12 +1,13 @@
 """Prediction of cases with a trained model, on their own grids."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from voxseed.data.preprocessing import PreprocessedImage
 from voxseed.data.volumes import Image, Volume
@@ -14,8 +15,9 @@ from voxseed.devices import Precision, best_precision, resolve_device
 from voxseed.errors import InputError
 from voxseed.inference.model_files import DESCRIPTION_NAME, Model, load_model
 from voxseed.inference.sliding_window import sliding_window
+from voxseed.networks.factory import Network
 from voxseed.networks.layout import placed
-from voxseed.types import FloatArray
+from voxseed.types import BACKGROUND, FloatArray
 
 _BATCH_SIZES = {"cpu": 1, "cuda": 4}
 _DEVICE_MEMORY_SHARE = 0.5
@@ -23,6 +25,9 @@ _DEVICE_MEMORY_SHARE = 0.5
 
 _MOST_FLOAT32_BYTES = 2**31
 """Probabilities of larger volumes are kept in half precision, exact to 0.0005."""
+
+_SEED = 0
+"""Of samples: a prediction can be repeated."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,14 @@ class Prediction:
     probabilities: FloatArray | None = None
     uncertainty: FloatArray | None = None
 
+    @property
+    def mean_uncertainty(self) -> float:
+        """Of the voxels that are predicted to be an object; NaN if there are none, or no uncertainty."""
+        is_object = self.labels.array != BACKGROUND
+        if self.uncertainty is None or not is_object.any():
+            return float("nan")
+        return float(self.uncertainty[is_object].mean(dtype=np.float64))
+
 
 class Predictor:
     """Predicts with one network of a model, or with the mean of the probabilities of several.
@@ -51,9 +64,10 @@ class Predictor:
         device: where windows are predicted.
         precision: bf16 or fp32 inside the networks; probabilities are averaged in fp32.
         members: names of the networks; the model's default one if not given.
+        samples: passes of each network with random numbers drawn, whose mean is predicted; 0: one pass without any.
 
     Raises:
-        InputError: if the model has no such network.
+        InputError: if the model has no such network, or samples are asked of one that is not random.
     """
 
     def __init__(
@@ -62,6 +76,7 @@ class Predictor:
         device: torch.device,
         precision: Precision = "fp32",
         members: Sequence[str] | None = None,
+        samples: int = 0,
     ) -> None:
         self.model = model
         self.members = tuple(members or [model.description.default_member])
@@ -70,7 +85,10 @@ class Predictor:
             raise InputError(f"The model has no network {unknown[0]!r}. Known: {', '.join(model.networks)}.")
         self._device = device
         self._precision = precision
+        self.samples = samples
         self._networks = {name: placed(network, device).eval() for name, network in model.networks.items()}
+        if samples:
+            self._require_random()
 
     @classmethod
     def load(
@@ -80,6 +98,7 @@ class Predictor:
         precision: Precision | None = None,
         members: Sequence[str] | None = None,
         ensemble: bool = False,
+        samples: int = 0,
     ) -> "Predictor":
         """Load the model of a run.
 
@@ -89,10 +108,11 @@ class Predictor:
             precision: what is best on the device, if not given.
             members: networks to take; the default one if not given.
             ensemble: take all networks.
+            samples: random passes of each network; 0: one pass with nothing drawn.
 
         Raises:
-            InputError: if there is no model or it cannot be used, the device cannot be used, or an ensemble is asked
-                of a model with one network.
+            InputError: if there is no model or it cannot be used, the device cannot be used, an ensemble is asked
+                of a model with one network, or samples of a network that is not random.
         """
         model = load_model(model_folder(Path(folder)))
         if ensemble:
@@ -103,22 +123,23 @@ class Predictor:
                     "Predict without --ensemble."
                 )
         resolved = resolve_device(device)
-        return cls(model, resolved, precision or best_precision(resolved), members)
+        return cls(model, resolved, precision or best_precision(resolved), members, samples)
 
     def predict(
         self, image: Image, name: str = "image", probabilities: bool = False, uncertainty: bool = False
     ) -> Prediction:
-        """Segment a case.
+        """Segment a case. What is drawn at random is the same for the same case and model.
 
         Args:
             image: all channels of the case.
             name: case or file, for messages.
             probabilities: keep them too; they take 4 bytes per voxel and class.
-            uncertainty: measure how far all networks of the model disagree, whichever of them give the labels.
+            uncertainty: measure how far the samples differ; without samples, all networks of the model, whichever of
+                them give the labels.
 
         Raises:
             InputError: if the channels are not the model's, one of them is constant, or an uncertainty is asked of a
-                model with one network.
+                single opinion.
         """
         if uncertainty:
             self.require_uncertainty()
@@ -134,15 +155,16 @@ class Predictor:
         )
 
     def require_uncertainty(self) -> None:
-        """Check that the model has several networks, which can disagree.
+        """Check that there are several opinions, which can differ.
 
         Raises:
-            InputError: if it has one.
+            InputError: if there is one: a single sample, or no samples of a model with one network.
         """
-        if len(self._networks) < 2:
+        if self.samples * len(self.members) < 2 and (self.samples or len(self._networks) < 2):
+            first = next(iter(self._networks))
             raise InputError(
-                f"An uncertainty is how far networks disagree, and this model has one, {next(iter(self._networks))}. "
-                "Predict without --uncertainty."
+                f"An uncertainty is how far opinions differ, and there is one, of network {first!r}. "
+                "Predict without --uncertainty, or with --samples 6 if the network is random."
             )
 
     def working_probabilities(self, case: PreprocessedImage) -> Tensor:
@@ -155,32 +177,53 @@ class Predictor:
         image, valid = torch.from_numpy(case.array), torch.from_numpy(case.valid)
         if self._fits_device(image):
             image, valid = image.to(self._device), valid.to(self._device)
-        return sliding_window(
-            self._with_uncertainty if uncertainty else self._probabilities,
-            image,
-            description.patch_shape,
-            description.overlap,
-            _BATCH_SIZES[self._device.type],
-            valid,
-            self._device,
-            torch.float16 if self._result_bytes(image) > _MOST_FLOAT32_BYTES else torch.float32,
-        ).cpu()
+        with _seeded(self._device):
+            return sliding_window(
+                self._with_uncertainty if uncertainty else self._probabilities,
+                image,
+                description.patch_shape,
+                description.overlap,
+                _BATCH_SIZES[self._device.type],
+                valid,
+                self._device,
+                torch.float16 if self._result_bytes(image) > _MOST_FLOAT32_BYTES else torch.float32,
+            ).cpu()
 
     def _probabilities(self, patches: Tensor) -> Tensor:
         return self._of_networks(self.members, patches).mean(dim=0)
 
     def _with_uncertainty(self, patches: Tensor) -> Tensor:
-        """Probabilities of the members, and as one more channel the spread of all networks."""
+        """Probabilities of the members, and as one more channel the spread of their samples, or of all networks."""
+        if self.samples:
+            opinions = self._of_networks(self.members, patches)
+            return torch.cat([opinions.mean(dim=0), spread(opinions)], dim=1)
         everyone = tuple(self._networks)
         opinions = self._of_networks(everyone, patches)
         asked = opinions[[everyone.index(name) for name in self.members]]
         return torch.cat([asked.mean(dim=0), spread(opinions)], dim=1)
 
     def _of_networks(self, names: Sequence[str], patches: Tensor) -> Tensor:
-        """Probabilities (N, B, C, I, J, K) of N networks."""
+        """Probabilities (N, B, C, I, J, K) of N networks, or of every sample of each."""
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._precision == "bf16"):
-            logits = [self._networks[name](patches) for name in names]
+            logits = [each for name in names for each in self._opinions(self._networks[name], patches)]
         return torch.stack([each.float().softmax(dim=1) for each in logits])
+
+    def _opinions(self, network: nn.Module, patches: Tensor) -> Iterator[Tensor]:
+        """Logits (B, C, I, J, K) of every sample; of one pass with nothing drawn, if no samples are asked for."""
+        if not self.samples:
+            yield network(patches)
+        elif isinstance(network, Network):
+            for _ in range(self.samples):
+                yield network.forward_with_kl(patches)[0]
+
+    def _require_random(self) -> None:
+        for name in self.members:
+            network = self._networks[name]
+            if not (isinstance(network, Network) and network.is_random):
+                raise InputError(
+                    f"Network {name!r} of the model draws no random numbers, so that all samples would be the same. "
+                    "Predict without --samples."
+                )
 
     def _result_bytes(self, image: Tensor) -> int:
         """Of the probabilities of the whole volume in float32."""
@@ -208,6 +251,14 @@ def spread(opinions: Tensor) -> Tensor:
     """
     variance = opinions.var(dim=0, correction=0)
     return (variance.sum(dim=1, keepdim=True) / 2).sqrt()
+
+
+@contextmanager
+def _seeded(device: torch.device) -> Iterator[None]:
+    """The same random numbers every time, and for others as if none had been drawn."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(_SEED)
+        yield
 
 
 def class_confidence(probabilities: FloatArray) -> tuple[float, ...]:

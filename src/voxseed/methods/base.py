@@ -6,7 +6,7 @@ does the same as one optimiser each.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
@@ -36,6 +36,8 @@ class Batch:
         absent: (B, C) bool, classes that the annotation says do not occur in the case.
         noise: (B,) median intensity step between neighbours inside the foreground seeds; NaN where unknown.
         spacing_mm: of the working grid.
+        probabilities: (B, C - 1, I, J, K) float32, foreground probability of each class, 0 on padding; None but for
+            supervision of that kind.
         trusted: (B,) bool, False where the target was made by some tool and may be wrong; None where all are trusted.
         objects: of every sample, those of which the patch holds a part of the box; empty where nobody has a box.
     """
@@ -46,6 +48,7 @@ class Batch:
     absent: Tensor
     noise: Tensor
     spacing_mm: Spacing
+    probabilities: Tensor | None = None
     trusted: Tensor | None = None
     objects: tuple[tuple[ObjectInPatch, ...], ...] = ()
 
@@ -106,6 +109,8 @@ class Method(ABC):
     members: ClassVar[tuple[str, ...]] = ("primary",)
     starts_from_networks: ClassVar[bool] = False
     """True where training from random weights makes no sense, as for a second stage."""
+    architectures: ClassVar[Mapping[str, str]] = {}
+    """Member → the network that it is where `architecture` is auto; others follow from the data."""
     needs_boxes: ClassVar[bool] = False
     """True where the losses need a box around every object, from points or boxes."""
     teacher_passes: ClassVar[int] = 0

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from typing import Any, Final, Literal, Self
 
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from voxseed.registry import Registry
 from voxseed.settings import Settings
@@ -41,6 +41,14 @@ class SlicewiseArchitecture(Architecture):
     @abstractmethod
     def planned_across(cls, axis: int, spacing_mm: Spacing, patch_shape: Shape3, width: int) -> Self:
         """As `planned`, for slices across this axis."""
+
+
+class RandomBody(nn.Module, ABC):
+    """What `build` gives where a network can draw random numbers. Plain `forward` draws none."""
+
+    @abstractmethod
+    def forward_with_kl(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (B, C, I, J, K) drawn at random, and the KL divergence of what is drawn from its prior, a scalar."""
 
 
 NETWORKS: Final = Registry[type[Architecture]]("network", "voxseed.networks")

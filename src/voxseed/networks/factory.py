@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from voxseed.errors import InputError, ShapeError
-from voxseed.networks.base import NETWORKS, Architecture, SlicewiseArchitecture
+from voxseed.networks.base import NETWORKS, Architecture, RandomBody, SlicewiseArchitecture
 from voxseed.networks.instance_norm import use_fast_instance_norm
 from voxseed.settings import validate
 from voxseed.types import Shape3, Spacing
@@ -43,6 +43,16 @@ def default_arguments(architecture: str, spacing_mm: Spacing, patch_shape: Shape
         InputError: if the patch is too small or the architecture has no such width.
     """
     return NETWORKS.get(architecture).planned(spacing_mm, patch_shape, width).model_dump(mode="json")
+
+
+def checked_arguments(architecture: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The same arguments as plain JSON values, with defaults filled in.
+
+    Raises:
+        UnknownNameError: if the architecture is not registered.
+        InputError: if an argument is unknown, missing or out of range.
+    """
+    return _settings(architecture, arguments).model_dump(mode="json")
 
 
 def slicewise_arguments(
@@ -105,6 +115,23 @@ class Network(nn.Module):
         self._require_shape(tuple(image.shape))
         logits: Tensor = self.body(image)
         return logits
+
+    @property
+    def is_random(self) -> bool:
+        """Whether it can draw random numbers, by `forward_with_kl`; `forward` never does."""
+        return isinstance(self.body, RandomBody)
+
+    def forward_with_kl(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits that are drawn at random, and the KL divergence of what is drawn from its prior, a scalar.
+
+        Raises:
+            ShapeError: as `forward`.
+            TypeError: if the network is not random.
+        """
+        if not isinstance(self.body, RandomBody):
+            raise TypeError(f"{self.description['architecture']} draws no random numbers.")
+        self._require_shape(tuple(image.shape))
+        return self.body.forward_with_kl(image)
 
     def _require_shape(self, shape: tuple[int, ...]) -> None:
         name, channels = self.description["architecture"], self.description["in_channels"]

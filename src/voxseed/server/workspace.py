@@ -8,6 +8,7 @@ from threading import RLock
 from filelock import FileLock, Timeout
 
 from voxseed.data.annotation_sets import DENSE, AnnotationSet
+from voxseed.data.annotations import SCATTERED_POINTS
 from voxseed.data.datasets import Dataset
 from voxseed.data.set_description import SetDescription, read_set_description
 from voxseed.data.volumes import suffix_of
@@ -66,6 +67,10 @@ class Workspace:
         if self.protocol == DENSE:
             raise InputError(
                 f"{place}: a set of dense labels; the page writes points, boxes and strokes. Choose another."
+            )
+        if self.protocol == SCATTERED_POINTS:
+            raise InputError(
+                f"{place}: a set of scattered points; the page asks for points outside objects too. Choose another."
             )
 
     def close(self) -> None:

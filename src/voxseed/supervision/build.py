@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxseed.data.annotation_sets import DENSE, NOISY_DENSE
-from voxseed.data.annotations import CaseAnnotation, ObjectBox, ObjectPoints
-from voxseed.data.grids import OnGrid, same_grid
+from voxseed.data.annotations import SCATTERED_POINTS, CaseAnnotation, ObjectBox, ObjectPoints
+from voxseed.data.grids import Grid, OnGrid, same_grid
 from voxseed.data.labels import Labels
 from voxseed.data.markups import object_name
 from voxseed.data.object_checks import voxel_indices
@@ -16,6 +16,7 @@ from voxseed.errors import InputError, ShapeError
 from voxseed.supervision.boxes import VoxelBox, box_of_object, box_of_points
 from voxseed.supervision.expansion import ExpansionSettings, grow_object
 from voxseed.supervision.kinds import GrownObject, Supervision, SupervisionKind
+from voxseed.supervision.probabilities import hard_target, probability_maps
 from voxseed.types import BACKGROUND, IGNORE, BoolArray, LabelArray, Shape3
 
 _EXTREME_POINTS = "extreme-points"
@@ -39,6 +40,9 @@ def build_supervision(
     background, unless all classes are absent. What is painted is taken as it is, above everything else. A map of the
     protocol noisy-dense is not trusted: neither what it says nor which classes it lacks is certain.
 
+    Of the kind PROBABILITY there are probability maps (see `probability_maps`), and every voxel of the target has the
+    most probable class. Scattered points have such a target for every kind, because they leave nothing unlabelled.
+
     Args:
         annotation: of the case.
         image: of the case.
@@ -46,15 +50,19 @@ def build_supervision(
         settings: how points are grown.
         valid: (I, J, K), the valid region of the image.
         case: its name, for messages.
-        kind: PARTIAL or BOXES.
+        kind: PARTIAL, SLICES, BOXES or PROBABILITY.
 
     Raises:
         InputError: if an inside point lies outside the image, its object's box, or the valid region; if the outside
-            points span no box; if a box lies outside the image; or if the painted map lies on another grid.
+            points span no box; if a box lies outside the image; if the painted map lies on another grid; or
+            if nothing there gives a probability where one is needed.
         ShapeError: if image and valid do not fit each other.
     """
     if valid.shape != image.shape:
         raise ShapeError(f"Expected a valid region of shape {image.shape}, found {valid.shape}.")
+    is_scattered = annotation.protocol == SCATTERED_POINTS and len(annotation.points) > 0
+    if kind is SupervisionKind.PROBABILITY or is_scattered:
+        return _probable(annotation, image, labels, settings, valid, case, kind)
     if annotation.protocol in (DENSE, NOISY_DENSE) and annotation.painted is not None:
         _require_same_grid(annotation.painted, image, case)
         supervision = dense_supervision(annotation.painted, labels.with_ignore())
@@ -75,10 +83,38 @@ def build_supervision(
     painted = None
     if annotation.painted is not None:
         _require_same_grid(annotation.painted, image, case)
-        painted = labels.with_ignore().to_class_indices(annotation.painted.array, f"Case {case}, painted map")
+        painted = _painted(annotation.painted, labels, case)
         target = np.where(painted == IGNORE, target, painted)
     grown = tuple(GrownObject(item.class_index, item.box.start, item.box.stop) for item in objects)
     return Supervision(kind, target, image.affine, grown, absent, painted=painted)
+
+
+def _probable(
+    annotation: CaseAnnotation,
+    image: Image,
+    labels: Labels,
+    settings: ExpansionSettings,
+    valid: BoolArray,
+    case: str,
+    kind: SupervisionKind,
+) -> Supervision:
+    """Probability maps and the target that follows from them; points with outside points grow from both sides."""
+    two_sided = settings.model_copy(update={"growth": "two-sided"})
+    with_box = [item for item in annotation.points if len(item.outside_mm)]
+    grown = [grow_points(item, annotation.protocol, image, labels, two_sided, valid, case) for item in with_box]
+    painted = None
+    if annotation.painted is not None:
+        _require_same_grid(annotation.painted, image, case)
+        painted = _painted(annotation.painted, labels, case)
+    grid = Grid(image.shape, image.affine)
+    maps = probability_maps(annotation, grown, painted, grid, labels, settings.probability, case)
+    maps[:, ~valid] = 0
+    objects = tuple(GrownObject(item.class_index, item.box.start, item.box.stop) for item in grown)
+    absent = frozenset(labels.class_index(name) for name in annotation.absent)
+    kept = maps if kind is SupervisionKind.PROBABILITY else None
+    supervision = Supervision(kind, hard_target(maps), image.affine, objects, absent, probabilities=kept)
+    is_noisy = annotation.protocol == NOISY_DENSE
+    return replace(supervision, absent=frozenset(), trusted=False) if is_noisy else supervision
 
 
 def dense_supervision(label: Volume, labels: Labels) -> Supervision:
@@ -101,6 +137,8 @@ def object_boxes(annotation: CaseAnnotation, grid: OnGrid) -> list[tuple[Shape3,
     faces_inside = annotation.protocol == _EXTREME_POINTS
     boxes = [
         box_of_points(voxel_indices(points.outside_mm, grid.affine), grid.shape, faces_inside)
+        if len(points.outside_mm)
+        else box_of_points(voxel_indices(points.inside_mm, grid.affine), grid.shape, faces_inside=True)
         for points in annotation.points
     ]
     boxes += [box_of_object(item, grid.affine, grid.shape) for item in annotation.boxes]
@@ -212,6 +250,10 @@ def _together(objects: list[Growth], shape: tuple[int, int, int], settings: Expa
         smallest[inside][wins] = item.ratio[wins]
     target[~doubtful] = BACKGROUND
     return target
+
+
+def _painted(painted: Volume, labels: Labels, case: str) -> LabelArray:
+    return labels.with_ignore().to_class_indices(painted.array, f"Case {case}, painted map")
 
 
 def _require_same_grid(painted: Volume, image: Image, case: str) -> None:

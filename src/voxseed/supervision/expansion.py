@@ -15,6 +15,7 @@ from scipy.ndimage import gaussian_filter
 from voxseed.settings import Settings
 from voxseed.supervision.boxes import VoxelBox
 from voxseed.supervision.geodesic import geodesic_distance
+from voxseed.supervision.probability_settings import ProbabilitySettings
 from voxseed.types import BoolArray, FloatArray, LabelArray, Shape3, Spacing
 
 _MAD_TO_SD: Final = 1.4826
@@ -50,6 +51,7 @@ class ExpansionSettings(Settings):
         description="standard deviation of a Gaussian that the image is smoothed with before growing, "
         "as a share of the unit of length, which is a tenth of the box's diagonal",
     )
+    probability: ProbabilitySettings = ProbabilitySettings()
 
     @model_validator(mode="after")
     def _thresholds_in_order(self) -> Self:

@@ -18,6 +18,8 @@ class SupervisionKind(StrEnum):
     """A target map in which every voxel is annotated."""
     BOXES = "boxes"
     """A target map that says what lies outside every object's box, and nothing about what is inside."""
+    PROBABILITY = "probability"
+    """A foreground probability of every class at every voxel, and the target that follows from it."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class Supervision:
         trusted: False where the labels were made by some tool and may be wrong.
         painted: (I, J, K) uint8, the part of the target that a person painted, IGNORE elsewhere; None if nothing was.
             Slices and strokes are thin, and must not vanish where grids become coarser.
+        probabilities: (C - 1, I, J, K) float32, foreground probability of each class; None but for that kind.
     """
 
     kind: SupervisionKind
@@ -91,6 +94,7 @@ class Supervision:
     affine: FloatArray
     objects: tuple[GrownObject, ...] = ()
     absent: frozenset[int] = frozenset()
+    probabilities: FloatArray | None = None
     trusted: bool = True
     painted: LabelArray | None = None
 

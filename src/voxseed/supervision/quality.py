@@ -27,6 +27,12 @@ class ClassQuality:
     labelled_voxels: int
     true_voxels: int
 
+    @property
+    def dice(self) -> float:
+        """Of what is labelled as the class; unlabelled voxels count as not of it. NaN if there is neither."""
+        right = self.precision * self.labelled_voxels if self.labelled_voxels else 0.0
+        return _share(2 * right, self.labelled_voxels + self.true_voxels)
+
 
 def precision_and_recall(supervision: Supervision, dense: LabelArray, class_count: int) -> tuple[ClassQuality, ...]:
     """Quality of each class, background first.
@@ -57,5 +63,5 @@ def annotated_share(supervision: Supervision) -> float:
     return float(np.mean(supervision.target != IGNORE))
 
 
-def _share(part: int, whole: int) -> float:
+def _share(part: float, whole: int) -> float:
     return part / whole if whole else float("nan")

@@ -17,12 +17,13 @@ from voxseed.data.datasets import Dataset
 from voxseed.data.grids import Grid
 from voxseed.data.preprocessing import Preprocessing
 from voxseed.data.valid_region import valid_region
-from voxseed.data.volumes import Volume
+from voxseed.data.volumes import Image, Volume
 from voxseed.errors import InputError
 from voxseed.supervision.build import build_supervision, dense_supervision
 from voxseed.supervision.expansion import ExpansionSettings
 from voxseed.supervision.kinds import GrownObject, Supervision, SupervisionKind
 from voxseed.supervision.noise import median_step
+from voxseed.supervision.probabilities import hard_target
 from voxseed.types import BACKGROUND, IGNORE, LabelArray, Shape3
 
 _MOST_DRAWN = 1000
@@ -61,8 +62,11 @@ class TrainingCase:
         return self.image.shape
 
     def read(self, name: str, start: Shape3, shape: Shape3, fill: int) -> np.ndarray:
-        """A patch of "image" (M, I, J, K), "valid" or "target" (I, J, K); voxels outside the case are `fill`."""
-        source = self.supervision if name == "target" else self.image
+        """A patch of "image" (M, I, J, K), "probabilities" (C - 1, I, J, K), "valid" or "target" (I, J, K).
+
+        Voxels outside the case are `fill`. Probabilities are there if the supervision is of their kind.
+        """
+        source = self.supervision if name in ("target", "probabilities") else self.image
         return source.read_patch(name, start, shape, fill)
 
 
@@ -161,11 +165,12 @@ class CaseSource:
 
     def _supervision_content(self, case: str, image: CachedCase) -> CaseContent:
         supervision = self._supervision(case)
-        target = self._preprocessing.apply_to_labels(Volume(supervision.target, supervision.affine))
+        arrays = self._arrays(supervision)
+        target = arrays["target"]
         painted = np.full_like(target, IGNORE)
         if supervision.painted is not None:
             painted = self._preprocessing.apply_to_painted(Volume(supervision.painted, supervision.affine))
-            target = np.where(painted == IGNORE, target, painted)
+            arrays["target"] = target = np.where(painted == IGNORE, target, painted)
         foreground = (target != BACKGROUND) & (target != IGNORE)
         noise = median_step(image.read("image"), foreground)
         grid = Grid(supervision.target.shape, supervision.affine)
@@ -179,7 +184,15 @@ class CaseSource:
             "trusted": supervision.trusted,
             "painted": _drawn(np.argwhere(painted != IGNORE)),
         }
-        return {"target": target}, meta
+        return arrays, meta
+
+    def _arrays(self, supervision: Supervision) -> dict[str, np.ndarray]:
+        """The target on the working grid, and the probabilities that it follows from, if there are any."""
+        if supervision.probabilities is None:
+            return {"target": self._preprocessing.apply_to_labels(Volume(supervision.target, supervision.affine))}
+        maps = self._preprocessing.apply_to_probabilities(Image(supervision.probabilities, supervision.affine))
+        # Half precision, exact to 0.0005, is half as large in the cache.
+        return {"target": hard_target(maps), "probabilities": maps.astype(np.float16)}
 
     def _on_working_grid(self, item: GrownObject, grid: Grid) -> GrownObject:
         start, stop = self._preprocessing.apply_to_box((item.box_start, item.box_stop), grid)

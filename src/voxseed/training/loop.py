@@ -1,5 +1,6 @@
 """The one training loop, as Lightning has it: it serves every method and knows none."""
 
+import math
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -45,7 +46,7 @@ class TrainingModule(pl.LightningModule):
         groups = [{"params": list(network.parameters()), "name": name} for name, network in self.networks.items()]
         optimiser = build_optimiser(groups, self._optimiser)
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimiser, lambda step: max(1 - step / self._iterations, 0.0) ** self._optimiser.polynomial_power
+            optimiser, lambda step: rate_factor(step, self._iterations, self._optimiser)
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -101,6 +102,25 @@ class TrainingModule(pl.LightningModule):
 def total_loss(terms: Terms) -> Tensor:
     """Sum over networks and terms."""
     return torch.stack([value for _, value in _flat(terms)]).sum()
+
+
+def rate_factor(step: int, iterations: int, settings: OptimiserSettings) -> float:
+    """What the learning rate of a step is multiplied by, in [0, 1].
+
+    Linear from 0 in the warm-up, whose first step already moves; then polynomial in the fraction of the whole stage, or
+    a cosine from 1 to 0 over what is left of it.
+
+    Args:
+        step: optimiser steps done.
+        iterations: of the stage.
+        settings: schedule, power and warm-up.
+    """
+    warmup = settings.warmup_fraction * iterations
+    if step < warmup:
+        return min((step + 1) / warmup, 1.0)
+    if settings.schedule == "cosine":
+        return (1 + math.cos(math.pi * min((step - warmup) / (iterations - warmup), 1.0))) / 2
+    return max(1 - step / iterations, 0.0) ** settings.polynomial_power
 
 
 def build_optimiser(groups: list[dict[str, Any]], settings: OptimiserSettings) -> torch.optim.Optimizer:

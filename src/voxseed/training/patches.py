@@ -32,6 +32,7 @@ class PatchSettings:
         foreground_share: share of patches that hold a foreground seed.
         class_count: C, background included.
         seed: (run's seed, stage index).
+        probabilities: whether the cases have probability maps, which are then part of a patch.
     """
 
     shape: Shape3
@@ -40,6 +41,7 @@ class PatchSettings:
     spacing_mm: Spacing
     augmentation: AugmentationSettings
     seed: tuple[int, int]
+    probabilities: bool = False
 
 
 class PatchDataset(Dataset[dict[str, Any]]):
@@ -55,7 +57,10 @@ class PatchDataset(Dataset[dict[str, Any]]):
         self._rounds = rounds
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Image (M, I, J, K), target and valid (1, I, J, K), absent (C,), noise (), trusted (); objects."""
+        """Image (M, I, J, K), target and valid (1, I, J, K), absent (C,), noise (), trusted (); objects.
+
+        Also probabilities (C - 1, I, J, K), where the cases have them.
+        """
         settings = self._settings
         rng = np.random.default_rng([*settings.seed, index])
         case = self._cases[self._case_number(index)]
@@ -72,7 +77,13 @@ class PatchDataset(Dataset[dict[str, Any]]):
         flipped_axes = drawn_flips(settings.augmentation, rng)
         image, target, valid = augmented(image, target, valid, flipped_axes, settings.augmentation, rng)
         absent = np.isin(np.arange(settings.class_count), sorted(case.absent))
+        maps = {}
+        if settings.probabilities:
+            probabilities = case.read("probabilities", start, shape, fill=0).astype(np.float32)
+            probabilities = flipped(resized(probabilities, settings.shape, "trilinear"), flipped_axes)
+            maps["probabilities"] = torch.from_numpy(probabilities)
         return {
+            **maps,
             "image": torch.from_numpy(image),
             "target": torch.from_numpy(target.astype(np.int64)),
             "valid": torch.from_numpy(valid.astype(bool)),
@@ -202,6 +213,11 @@ def drawn_flips(settings: AugmentationSettings, rng: np.random.Generator) -> tup
     return tuple(axis for axis in settings.flip_axes if rng.random() < 0.5)
 
 
+def flipped(array: np.ndarray, flipped_axes: Sequence[int]) -> np.ndarray:
+    """Channels (M, I, J, K), flipped along axes of I, J, K."""
+    return np.ascontiguousarray(np.flip(array, tuple(axis + 1 for axis in flipped_axes)))
+
+
 def with_thin_parts(target: np.ndarray, source: np.ndarray) -> np.ndarray:
     """A target that was made smaller, with the slices and strokes that no voxel of it came from.
 
@@ -229,8 +245,7 @@ def augmented(
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Flips, and a change of contrast and brightness of every channel inside the valid region."""
-    axes = tuple(axis + 1 for axis in flipped_axes)
-    image, target, valid = (np.ascontiguousarray(np.flip(array, axes)) for array in (image, target, valid))
+    image, target, valid = (flipped(array, flipped_axes) for array in (image, target, valid))
     channels = (image.shape[0], 1, 1, 1)
     scale = 1 + rng.uniform(-settings.intensity_scale, settings.intensity_scale, channels)
     shift = rng.uniform(-settings.intensity_shift, settings.intensity_shift, channels)

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,16 @@ from voxseed.devices import available_cores
 from voxseed.errors import InputError
 from voxseed.methods.base import METHODS
 from voxseed.methods.recipes import Recipe
-from voxseed.networks.factory import build_network, default_arguments, required_divisor, slicewise_arguments
+from voxseed.networks.factory import (
+    build_network,
+    checked_arguments,
+    default_arguments,
+    required_divisor,
+    slicewise_arguments,
+)
 from voxseed.networks.layout import placed
 from voxseed.supervision.build import object_boxes
+from voxseed.supervision.kinds import SupervisionKind
 from voxseed.training.job import Job
 from voxseed.training.planes import planes_of, require_same_planes
 from voxseed.training.settings import RunSettings
@@ -149,7 +157,7 @@ def make_plan(job: Job, preprocessing: Preprocessing) -> Plan:
     members = tuple(dict.fromkeys(member for stage in stages for member in stage.members))
     wanted = settings.training.patch_shape
     patch = plan_patch(_median_shape(shapes), PATCH_VOXELS[job.device]) if wanted == "auto" else wanted
-    networks = plan_networks(settings, members, preprocessing.spacing_mm, patch)
+    networks = plan_networks(settings, members, preprocessing.spacing_mm, patch, _architectures(stages))
     require_same_planes(job.starts, planes)
     networks |= {member: start.arguments for member, start in job.starts.items() if member in networks}
     patch = rounded_patch(patch, networks)
@@ -172,7 +180,7 @@ def make_plan(job: Job, preprocessing: Preprocessing) -> Plan:
         seconds_per_iteration=measured_seconds_per_iteration(
             networks, channels, classes, patch, settings.training.batch_size, job.device, job.precision
         ),
-        cache_bytes=estimated_bytes(shapes, 4 * channels + 2),
+        cache_bytes=estimated_bytes(shapes, 4 * channels + 2 + _map_bytes(job, classes)),
         cache=job.cache.folder,
         oracles=job.oracles,
         planes=planes,
@@ -190,9 +198,16 @@ def plan_patch(median_shape: Shape3, budget_voxels: int) -> Shape3:
 
 
 def plan_networks(
-    settings: RunSettings, members: tuple[str, ...], spacing_mm: Spacing, patch_shape: Shape3
+    settings: RunSettings,
+    members: tuple[str, ...],
+    spacing_mm: Spacing,
+    patch_shape: Shape3,
+    architectures: Mapping[str, str] | None = None,
 ) -> Networks:
     """Architecture and arguments of every member.
+
+    Args:
+        architectures: member → what `auto` is, where the method says it.
 
     Raises:
         UnknownNameError: if an architecture is not registered.
@@ -203,13 +218,23 @@ def plan_networks(
         wanted = settings.networks[member]
         name = wanted.architecture
         if name == "auto":
+            name = (architectures or {}).get(member, "auto")
+        if name == "auto":
             name = "unet2.5d" if max(spacing_mm) / min(spacing_mm) >= THICK_SLICE_RATIO else "unet3d"
         if member in PLANES:
             arguments = slicewise_arguments(name, PLANES.index(member), spacing_mm, patch_shape, wanted.width)
         else:
             arguments = default_arguments(name, spacing_mm, patch_shape, wanted.width)
-        planned[member] = {"architecture": name, **arguments}
+        planned[member] = {"architecture": name, **checked_arguments(name, arguments | wanted.arguments)}
     return planned
+
+
+def _architectures(stages: Sequence[PlannedStage]) -> dict[str, str]:
+    """Member → what the first stage that has a say in it wants it to be."""
+    wanted: dict[str, str] = {}
+    for stage in stages:
+        wanted = {**METHODS.get(stage.method).architectures, **wanted}
+    return wanted
 
 
 def rounded_patch(patch_shape: Shape3, networks: Networks) -> Shape3:
@@ -282,6 +307,11 @@ def _seconds_of(network: torch.nn.Module, image: torch.Tensor, precision: str) -
         float(value.detach())
         durations.append(time.perf_counter() - start)
     return min(durations)
+
+
+def _map_bytes(job: Job, classes: int) -> int:
+    """Of the probability maps at a voxel, in half precision."""
+    return 2 * (classes - 1) if job.kind is SupervisionKind.PROBABILITY else 0
 
 
 def _median_shape(shapes: list[Shape3]) -> Shape3:

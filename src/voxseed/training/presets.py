@@ -47,6 +47,21 @@ _PAPER_GLIOMA = merged(
     },
 )
 
+_PAPER_PW4MEDSEG: dict[str, Any] = {
+    "expansion": {"probability": {"sigma_mm": 10.0, "normalised_per": "volume"}},
+    "networks": {
+        "primary": {"architecture": "probabilistic-unetr", "width": 16, "arguments": {"attention": "additive"}}
+    },
+    "optimiser": {
+        "name": "adamw",
+        "learning_rate": 1e-4,
+        "weight_decay": 1e-4,
+        "schedule": "cosine",
+        "warmup_fraction": 0.05,
+    },
+    "training": {"patch_shape": [96, 96, 96]},
+}
+
 PRESETS = {
     "default": Preset("Fits itself to spacing, shape and device.", {}),
     "small": Preset(
@@ -107,6 +122,15 @@ PRESETS = {
             },
             "augmentation": {"flip_axes": [], "zoom": 0.0, "intensity_scale": 0.0, "intensity_shift": 0.0},
         },
+    ),
+    "paper-pw4medseg": Preset(
+        "As published for PW4MedSeg: probabilistic UNETR, patches of 96 × 96 × 96, points smeared by 10 mm; "
+        "length and warm-up are ours.",
+        _PAPER_PW4MEDSEG,
+    ),
+    "released-pw4medseg": Preset(
+        "As paper-pw4medseg, with the focal loss that its released program has by default.",
+        merged(_PAPER_PW4MEDSEG, {"pw4medseg": {"loss": "focal"}}),
     ),
 }
 

@@ -11,6 +11,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from torch import nn
 
+from voxseed.data.annotations import SCATTERED_POINTS
 from voxseed.errors import InputError, InterruptedRunError
 from voxseed.inference.class_ranges import ClassRange, class_ranges
 from voxseed.inference.model_files import ModelDescription, NetworkDescription, load_model, save_model
@@ -138,6 +139,7 @@ def _train_stage(
         spacing_mm=plan.spacing_mm,
         augmentation=settings.augmentation,
         seed=seed,
+        probabilities=job.kind is SupervisionKind.PROBABILITY,
     )
     stage_job = StageJob(
         path=path,
@@ -203,7 +205,10 @@ def _kept_weights(job: Job, path: Path) -> Weights:
 
 
 def _class_ranges(job: Job, plan: Plan, cases: list[TrainingCase]) -> dict[str, ClassRange]:
-    """What prediction compares with, of the classes that are annotated."""
+    """What prediction compares with, of the classes that are annotated; nothing where all targets are guesses."""
+    is_scattered = job.annotations is not None and job.annotations.protocol == SCATTERED_POINTS
+    if job.kind is SupervisionKind.PROBABILITY or (is_scattered and job.kind is not SupervisionKind.DENSE):
+        return {}
     targets = ((case.supervision.read("target"), case.absent) for case in cases)
     return class_ranges(targets, job.dataset.labels.foreground, math.prod(plan.spacing_mm))
 

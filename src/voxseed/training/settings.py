@@ -30,6 +30,9 @@ class NetworkSettings(Settings):
 
     architecture: str = Field("auto", description="Registered name; auto: unet3d, or unet2.5d for thick slices.")
     width: int = Field(16, ge=2, description="Channels of the first level; doubled at every level below.")
+    arguments: dict[str, Any] = Field(
+        default={}, description="Further arguments of the architecture, in place of planned ones; see its page."
+    )
 
 
 class AugmentationSettings(Settings):
@@ -54,7 +57,13 @@ class OptimiserSettings(Settings):
     learning_rate: float = Field(1e-3, gt=0)
     momentum: float = Field(0.99, ge=0, lt=1, description="Of sgd.")
     weight_decay: float = Field(3e-5, ge=0)
+    schedule: Literal["polynomial", "cosine"] = Field(
+        "polynomial", description="How the rate falls over the stage; cosine: half a period, to 0."
+    )
     polynomial_power: float = Field(0.9, ge=0, description="Rate times (1 - fraction of the stage) to this power.")
+    warmup_fraction: float = Field(
+        0.0, ge=0, lt=1, description="Share of the stage in which the rate first rises linearly from 0."
+    )
     clip_norm: float = Field(12.0, gt=0, description="Largest gradient norm of each network.")
 
 

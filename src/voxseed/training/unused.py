@@ -25,8 +25,9 @@ def unused(job: Job) -> tuple[str, ...]:
     phrases["annotated cases outside the fold"] = sum(case in annotated for case in left)
     phrases["dense labels in labelsTr, which only dense methods read"] = len(labelled)
     phrases["other annotation sets"] = sum(name != _inside(job.annotations, job) for name in data.annotation_sets())
-    boxes = sum(len(job.annotations.read(case).boxes) for case in job.train_cases)
-    phrases["boxes, but for what lies outside them"] = boxes
+    if job.kind not in (SupervisionKind.BOXES, SupervisionKind.PROBABILITY):
+        boxes = sum(len(job.annotations.read(case).boxes) for case in job.train_cases)
+        phrases["boxes, but for what lies outside them"] = boxes
     return _counted(phrases)
 
 

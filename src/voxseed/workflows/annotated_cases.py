@@ -1,10 +1,30 @@
 """Which cases of an annotation set there is an image to train on for, and whether they teach every class."""
 
 from collections.abc import Sequence
+from enum import Enum, auto
+from typing import Final
 
 from voxseed.data.annotation_sets import AnnotationSet
 from voxseed.data.datasets import Dataset
 from voxseed.errors import InputError
+
+
+class Teaching(Enum):
+    """What of an annotation a method learns a class from."""
+
+    VOXELS = auto()
+    """Points and painted voxels."""
+    OBJECTS = auto()
+    """Objects with a box around them: points of which some lie outside, or boxes."""
+    ANYTHING = auto()
+    """Points, boxes and painted voxels."""
+
+
+_NOTHING: Final = {
+    Teaching.VOXELS: "no point and no painted voxel",
+    Teaching.OBJECTS: "no outside points and no box",
+    Teaching.ANYTHING: "no point, no box and no painted voxel",
+}
 
 
 def annotated_cases(data: Dataset, annotation_set: AnnotationSet) -> tuple[str, ...]:
@@ -23,7 +43,7 @@ def annotated_cases(data: Dataset, annotation_set: AnnotationSet) -> tuple[str, 
 
 
 def require_every_class(
-    data: Dataset, annotation_set: AnnotationSet | None, cases: Sequence[str], objects_alone: bool = False
+    data: Dataset, annotation_set: AnnotationSet | None, cases: Sequence[str], teaching: Teaching = Teaching.VOXELS
 ) -> None:
     """Check that each class can be learned from some case; reads no more cases than it takes to see that.
 
@@ -32,29 +52,24 @@ def require_every_class(
     Args:
         annotation_set: to learn from; None for dense labels.
         cases: to train on.
-        objects_alone: whether the method learns from objects with points or a box, and not from painted voxels.
+        teaching: what of an annotation the method learns from.
 
     Raises:
         InputError: if a class has nothing to learn from in any of them.
     """
     missing = set(data.labels.foreground)
     for case in cases:
-        if annotation_set is None:
-            missing -= _labelled(data, case)
-        else:
-            missing -= (_with_object if objects_alone else _marked)(annotation_set, case)
+        missing -= _labelled(data, case) if annotation_set is None else _taught(annotation_set, case, teaching)
         if not missing:
             return
     name = next(name for name in data.labels.foreground if name in missing)
     where, what = (
-        (data.root / "labelsTr", "no voxel")
-        if annotation_set is None
-        else (annotation_set.path, "no points and no box" if objects_alone else "no point and no painted voxel")
+        (data.root / "labelsTr", "no voxel") if annotation_set is None else (annotation_set.path, _NOTHING[teaching])
     )
     hint = ""
-    if annotation_set is not None and not objects_alone:
-        boxed = any(name in _with_object(annotation_set, case) for case in cases)
-        hint = "learn from its boxes with --method dtp or deepcut, " if boxed else ""
+    if annotation_set is not None and teaching is Teaching.VOXELS:
+        boxed = any(name in _taught(annotation_set, case, Teaching.OBJECTS) for case in cases)
+        hint = "learn from its boxes with --method pw4medseg, dtp or deepcut, " if boxed else ""
     raise InputError(
         f"{where}: the class {name!r} has {what} in the {len(cases)} cases to train on. "
         f"Annotate it in one of them, {hint}or remove it from dataset.json."
@@ -67,14 +82,12 @@ def _labelled(data: Dataset, case: str) -> set[str]:
     return set() if label is None else data.labels.classes_in(label.array)
 
 
-def _marked(annotation_set: AnnotationSet, case: str) -> set[str]:
-    """Classes of which an annotation marks a voxel."""
+def _taught(annotation_set: AnnotationSet, case: str, teaching: Teaching) -> set[str]:
+    """Classes that the annotation of a case teaches."""
     annotation = annotation_set.read(case)
+    boxed = {box.class_name for box in annotation.boxes}
+    if teaching is Teaching.OBJECTS:
+        return boxed | {points.class_name for points in annotation.points if len(points.outside_mm)}
     painted = set() if annotation.painted is None else annotation_set.labels.classes_in(annotation.painted.array)
-    return painted | {points.class_name for points in annotation.points}
-
-
-def _with_object(annotation_set: AnnotationSet, case: str) -> set[str]:
-    """Classes of which an annotation has an object, by points or a box."""
-    annotation = annotation_set.read(case)
-    return {points.class_name for points in annotation.points} | {box.class_name for box in annotation.boxes}
+    marked = painted | {points.class_name for points in annotation.points}
+    return marked | boxed if teaching is Teaching.ANYTHING else marked

@@ -4,6 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voxseed.errors import InputError
+from voxseed.evaluation.calibration import (
+    PROBABILITIES_FOLDER,
+    Calibration,
+    calibration_path,
+    measure_calibration,
+    write_calibration,
+)
 from voxseed.evaluation.case_metrics import CaseMetrics
 from voxseed.evaluation.compare import DEFAULT_TOLERANCE_MM, evaluate_pairs
 from voxseed.evaluation.comparison import Comparison, compare_rows, require_same_cases
@@ -24,6 +31,7 @@ class EvaluationSummary:
         summaries: one per class, and with several classes one of the mean over classes.
         comparisons: paired with the other metrics file, if one was given.
         tolerance_mm: of the NSD.
+        calibrations: one per class, if there are probabilities.
         unlabelled: cases with a prediction and without a label, which could not be evaluated.
         unpredicted: labelled cases of the dataset that nobody predicted, if a whole dataset was given.
     """
@@ -35,12 +43,16 @@ class EvaluationSummary:
     tolerance_mm: float
     unlabelled: tuple[str, ...]
     unpredicted: tuple[str, ...]
+    calibrations: tuple[Calibration, ...] = ()
 
     def text(self) -> str:
         """The tables and sentences that a person reads."""
         parts = [summary_table(self.summaries).as_text(), f"NSD within {self.tolerance_mm:g} mm."]
         if self.comparisons:
             parts.append(comparison_table(self.comparisons).as_text())
+        if self.calibrations:
+            errors = ", ".join(f"{each.class_name} {each.error:.3f}" for each in self.calibrations)
+            parts.append(f"Expected calibration error: {errors}.")
         return "\n\n".join([*parts, *self.warnings])
 
     @property
@@ -66,7 +78,8 @@ def evaluate(
 ) -> EvaluationSummary:
     """Compare predictions with labels on their own grid and write metrics.csv.
 
-    Beside metrics.csv lies metrics.json, which tells `report` where predictions and labels are, for its pictures.
+    Beside metrics.csv lies metrics.json, which tells `report` where predictions and labels are, for its pictures; and
+    metrics-calibration.csv, if there are probabilities in PREDICTIONS/probabilities.
 
     Args:
         predictions: folder of label maps.
@@ -89,6 +102,11 @@ def evaluate(
     rows = evaluate_pairs(pairing, tolerance_mm=tolerance_mm)
     write_metrics(out, rows)
     write_record(out, EvaluationRecord(predictions, labels, pairing.dataset, tolerance_mm, against))
+    calibrations = measure_calibration(pairing, predictions / PROBABILITIES_FOLDER)
+    if calibrations:
+        write_calibration(calibration_path(out), calibrations)
+    else:
+        calibration_path(out).unlink(missing_ok=True)  # of an earlier evaluation
     return EvaluationSummary(
         path=out,
         rows=tuple(rows),
@@ -98,6 +116,7 @@ def evaluate(
         tolerance_mm=tolerance_mm,
         unlabelled=pairing.unlabelled,
         unpredicted=pairing.unpredicted,
+        calibrations=tuple(calibrations),
     )
 
 

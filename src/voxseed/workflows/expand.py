@@ -21,21 +21,24 @@ from voxseed.data.splits import Fold, Splits
 from voxseed.data.valid_region import valid_region
 from voxseed.data.volumes import Volume, write_volume
 from voxseed.errors import InputError, InterruptedRunError
+from voxseed.evaluation.calibration import PROBABILITIES_FOLDER
 from voxseed.files import write_json, write_text
 from voxseed.parallel import map_in_threads
 from voxseed.progress import track
 from voxseed.supervision.build import build_supervision
 from voxseed.supervision.expansion import ExpansionSettings
+from voxseed.supervision.kinds import SupervisionKind
 from voxseed.supervision.quality import annotated_share, precision_and_recall
 from voxseed.training.cases import annotation_digest
-from voxseed.workflows.annotated_cases import annotated_cases, require_every_class
+from voxseed.types import FloatArray
+from voxseed.workflows.annotated_cases import Teaching, annotated_cases, require_every_class
 from voxseed.workflows.expansion_parts import CaseExpansion, ExpansionParts
 from voxseed.workflows.new_folder import new_folder
 from voxseed.workflows.shards import Shard
 
 _log = logging.getLogger("voxseed")
 CSV_NAME = "expansion.csv"
-_COLUMNS = ("case", "class", "precision", "recall", "labelled_voxels", "true_voxels", "annotated_share")
+_COLUMNS = ("case", "class", "precision", "recall", "labelled_voxels", "true_voxels", "annotated_share", "dice")
 
 
 @dataclass(frozen=True)
@@ -47,18 +50,21 @@ class ExpansionSummary:
         class_names: background first.
         cases: one per annotated case that is complete.
         missing: how many are not, because other jobs have them.
+        kind: of supervision; where every voxel has a class, Dice is shown too.
     """
 
     path: Path
     class_names: tuple[str, ...]
     cases: tuple[CaseExpansion, ...]
     missing: int = 0
+    kind: SupervisionKind = SupervisionKind.PARTIAL
 
     def header(self) -> tuple[str, ...]:
         """Names of the columns of `rows`."""
-        return ("class", "precision", "cases", "recall", "cases")
+        dice = ("Dice", "cases") if self.kind is SupervisionKind.PROBABILITY else ()
+        return ("class", "precision", "cases", "recall", "cases", *dice)
 
-    def rows(self) -> list[tuple[str, str, int, str, int]]:
+    def rows(self) -> list[tuple[str | int, ...]]:
         """Means over the cases with a dense label, one row per class, and over how many cases each was taken."""
         return [self._row(index, name) for index, name in enumerate(self.class_names)]
 
@@ -67,11 +73,13 @@ class ExpansionSummary:
         """Share of the voxels that are labelled, mean over cases."""
         return float(np.mean([case.annotated_share for case in self.cases]))
 
-    def _row(self, index: int, name: str) -> tuple[str, str, int, str, int]:
+    def _row(self, index: int, name: str) -> tuple[str | int, ...]:
         qualities = [case.qualities[index] for case in self.cases if case.qualities]
         precisions = [quality.precision for quality in qualities if quality.labelled_voxels]
         recalls = [quality.recall for quality in qualities if quality.true_voxels]
-        return (name, _mean(precisions), len(precisions), _mean(recalls), len(recalls))
+        dices = [quality.dice for quality in qualities if quality.labelled_voxels + quality.true_voxels]
+        cells = (name, _mean(precisions), len(precisions), _mean(recalls), len(recalls), _mean(dices), len(dices))
+        return cells[: len(self.header())]
 
 
 def expand(
@@ -80,6 +88,7 @@ def expand(
     settings: ExpansionSettings,
     out: str | Path,
     *,
+    kind: str = SupervisionKind.PARTIAL,
     labels: Labels | None = None,
     shard: str | None = None,
 ) -> ExpansionSummary:
@@ -87,6 +96,9 @@ def expand(
 
     Cases of the split's test part go to imagesTs, without labels, as do those that were there; so nobody trains on
     them by accident. Images are hard links where the file system allows it. expansion.csv lies in the new dataset.
+
+    Of the kind "probability" the labels are the most probable classes, and probabilities/CASE.nii.gz holds the maps
+    that they follow from: 4D, background first.
 
     With `shard` several jobs fill one folder. A case that is complete is left, and one that another job works on; the
     job that finds all cases complete writes dataset.json, without which the folder is no dataset.
@@ -96,31 +108,34 @@ def expand(
         annotations: name or path of an annotation set; not needed where there is only one.
         settings: how points are grown.
         out: the new folder; must not exist, or be empty, or hold the parts of the same expansion.
+        kind: of supervision, "partial" or "probability".
         labels: table of the new dataset, with `ignore` and the same classes; the dataset's own if not given.
         shard: "I/N", to expand the I-th of N parts of the cases, or what is left of it.
 
     Raises:
-        InputError: if an annotation or image cannot be used, no case to train on or a class is not annotated, or
-            `out` cannot be written to. Nothing is left half-written.
+        InputError: if the kind is another, an annotation or image cannot be used, no case to train on or a class is
+            not annotated, or `out` cannot be written to. Nothing is left half-written.
         InterruptedRunError: on Ctrl-C with `shard`; says how to go on.
     """
-    data, out, part = Dataset.open(dataset), Path(out), Shard.parse(shard) if shard else None
+    data, out, wanted = Dataset.open(dataset), Path(out), _kind(kind)
+    part = Shard.parse(shard) if shard else None
     annotation_set = data.annotations(annotations)
     splits = data.splits()
     test = (*splits.test_cases(data.cases), *data.test_cases)
     cases = tuple(case for case in annotated_cases(data, annotation_set) if case not in test)
     if not cases:
         raise InputError(f"{annotation_set.path}: no case of {data.root} to train on is annotated. Annotate some.")
-    require_every_class(data, annotation_set, cases)
+    teaching = Teaching.ANYTHING if wanted is SupervisionKind.PROBABILITY else Teaching.VOXELS
+    require_every_class(data, annotation_set, cases, teaching)
     table = labels or data.labels.with_ignore()
     if part is not None:
-        work = _Expansion(data, annotation_set, settings, table, out)
+        work = _Expansion(data, annotation_set, settings, table, out, wanted)
         return _expand_part(work, part, cases, test, splits)
     with new_folder(out, out.parent, "Choose another place with --out.") as folder:
-        work = _Expansion(data, annotation_set, settings, table, folder)
+        work = _Expansion(data, annotation_set, settings, table, folder, wanted)
         expansions = tuple(map_in_threads(work.write_case, cases, "Expanding"))
         _finish(work, cases, test, splits, expansions)
-    return ExpansionSummary(out, _class_names(data), expansions)
+    return ExpansionSummary(out, _class_names(data), expansions, kind=wanted)
 
 
 def _expand_part(
@@ -142,7 +157,8 @@ def _expand_part(
         expansions = tuple(found for case in cases if (found := parts.read(case, work.case_origin(case))))
         if len(expansions) == len(cases):
             _finish(work, cases, test, splits, expansions)
-    return ExpansionSummary(work.folder, _class_names(work.data), expansions, len(cases) - len(expansions))
+    missing = len(cases) - len(expansions)
+    return ExpansionSummary(work.folder, _class_names(work.data), expansions, missing, work.kind)
 
 
 def _finish(
@@ -167,11 +183,13 @@ class _Expansion:
     settings: ExpansionSettings
     labels: Labels
     folder: Path
+    kind: SupervisionKind
 
     def origin(self, cases: Sequence[str]) -> dict[str, Any]:
         """What the whole expansion follows from, as JSON has it."""
         return {
             "settings": self.settings.model_dump(mode="json"),
+            "kind": self.kind.value,
             "labels": dict(self.labels),
             "file_ending": self.data.file_ending,
             "cases": list(cases),
@@ -191,8 +209,10 @@ class _Expansion:
         labels = self.data.labels
         image = self.data.read_image(case)
         supervision = build_supervision(
-            self.annotation_set.read(case), image, labels, self.settings, valid_region(image.array), case
+            self.annotation_set.read(case), image, labels, self.settings, valid_region(image.array), case, self.kind
         )
+        if supervision.probabilities is not None:
+            self._write_probabilities(case, supervision.probabilities, supervision.affine)
         target = Volume(self.labels.from_class_indices(supervision.target), supervision.affine)
         write_volume(self.folder / "labelsTr" / f"{case}{self.data.file_ending}", target)
         _link_images(self.data, case, self.folder / "imagesTr")
@@ -204,6 +224,19 @@ class _Expansion:
         )
         _log.info("Expanded %s", case, extra={"facts": {"case": case}})
         return CaseExpansion(case, annotated_share(supervision), qualities)
+
+    def _write_probabilities(self, case: str, maps: FloatArray, affine: FloatArray) -> None:
+        """As a prediction's: classes are the fourth axis, background first."""
+        background = 1 - maps.max(axis=0, keepdims=True)
+        classes_last = np.moveaxis(np.concatenate([background, maps]), 0, -1)
+        write_volume(self.folder / PROBABILITIES_FOLDER / f"{case}.nii.gz", Volume(classes_last, affine))
+
+
+def _kind(name: str) -> SupervisionKind:
+    kinds = (SupervisionKind.PARTIAL, SupervisionKind.PROBABILITY)
+    if name not in kinds:
+        raise InputError(f"--kind {name}: annotations become one of {', '.join(kinds)}.")
+    return SupervisionKind(name)
 
 
 def _link_images(data: Dataset, case: str, folder: Path) -> None:
@@ -243,11 +276,12 @@ def _csv(class_names: Sequence[str], expansions: Sequence[CaseExpansion]) -> str
     for expansion in expansions:
         share = f"{expansion.annotated_share:.6g}"
         if not expansion.qualities:
-            writer.writerow((expansion.case, "", "", "", "", "", share))
+            writer.writerow((expansion.case, "", "", "", "", "", share, ""))
         for quality in expansion.qualities:
             numbers = ("" if np.isnan(value) else f"{value:.6g}" for value in (quality.precision, quality.recall))
             counts = (quality.labelled_voxels, quality.true_voxels)
-            writer.writerow((expansion.case, class_names[quality.class_index], *numbers, *counts, share))
+            dice = "" if np.isnan(quality.dice) else f"{quality.dice:.6g}"
+            writer.writerow((expansion.case, class_names[quality.class_index], *numbers, *counts, share, dice))
     return text.getvalue()
 
 

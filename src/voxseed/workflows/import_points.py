@@ -63,7 +63,8 @@ def import_points(
         files: .mrk.json, .fcsv and .csv, and folders with such files at any depth.
         dataset: folder in the nnU-Net raw layout.
         coordinates: RAS or LPS, of the positions in tables, which do not say it themselves.
-        protocol: `points`, or `extreme-points` if the outside points lie on the objects.
+        protocol: `points`; `extreme-points` if the outside points lie on the objects; `scattered-points` if there is
+            none outside.
         set_name: of the new set in the dataset; the protocol's if not given.
         out: folder of the new set instead, anywhere.
 

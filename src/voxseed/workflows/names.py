@@ -61,7 +61,7 @@ def _rows(section: Settings, prefix: str) -> list[tuple[str, str, str]]:
         value = getattr(section, key)
         if isinstance(value, Settings):
             rows += _rows(value, f"{prefix}{key}.")
-        elif isinstance(value, dict):
+        elif isinstance(value, dict) and any(isinstance(nested, Settings) for nested in value.values()):
             for name, nested in value.items():
                 rows += _rows(nested, f"{prefix}{key}.{name}.")
         else:

@@ -15,6 +15,7 @@ from voxseed.data.dicom_seg import dicom_segmentation, require_highdicom, write_
 from voxseed.data.images import stacked
 from voxseed.data.volumes import Volume, write_volume
 from voxseed.errors import InputError, InterruptedRunError
+from voxseed.evaluation.calibration import PROBABILITIES_FOLDER
 from voxseed.inference.doubts import Doubt, find_doubts
 from voxseed.inference.model_files import DESCRIPTION_NAME
 from voxseed.inference.predictor import Prediction, Predictor, model_folder
@@ -32,7 +33,6 @@ from voxseed.workflows.shards import Shard, claimed
 
 _log = logging.getLogger("voxseed")
 _DATASET_FOLDERS = ("imagesTr", "imagesTs", "labelsTr", "labelsTs")
-PROBABILITIES_FOLDER = "probabilities"
 UNCERTAINTY_FOLDER = "uncertainty"
 DICOM_SEG: Final = "dicom-seg"
 FORMATS: Final = {"nifti": ".nii.gz", "nrrd": ".nrrd", DICOM_SEG: ".dcm"}
@@ -70,6 +70,7 @@ def predict(
     series: str | None = None,
     probabilities: bool = False,
     ensemble: bool = False,
+    samples: int = 0,
     uncertainty: bool = False,
     member: str | None = None,
     shard: str | None = None,
@@ -89,7 +90,9 @@ def predict(
         series: regular expression that a DICOM series description must match, in any case.
         probabilities: write them too.
         ensemble: average all networks of the model.
-        uncertainty: write how far all networks of the model disagree to OUT/uncertainty/CASE.nii.gz.
+        samples: average so many random passes of each network, which must be random; 0 draws nothing.
+        uncertainty: write how far samples differ, or without samples all networks of the model, to
+            OUT/uncertainty/CASE.nii.gz, and its mean over predicted objects to OUT/uncertainty.csv.
         member: network that predicts; the model's default one if not given.
         shard: "I/N", to predict the I-th of N parts of the cases, or what is left of it.
         device: auto, cpu or cuda.
@@ -103,7 +106,7 @@ def predict(
     _require_format(format)
     part = Shard.parse(shard) if shard else None
     members = None if member is None else (member,)
-    predictor = Predictor.load(Path(run), device=device, members=members, ensemble=ensemble)
+    predictor = Predictor.load(Path(run), device=device, members=members, ensemble=ensemble, samples=samples)
     if uncertainty:
         predictor.require_uncertainty()
     description, classes = predictor.model.description, predictor.model.labels.foreground
@@ -211,7 +214,8 @@ class _Work:
         voxel_mm3 = math.prod(prediction.labels.spacing_mm)
         volumes = object_volumes(indices, labels.foreground, voxel_mm3)
         doubts = find_doubts(indices, labels.foreground, voxel_mm3, prediction.confidence, description.class_ranges)
-        return PredictionRecord(case, origin, files, volumes, tuple(doubts))
+        mean = prediction.mean_uncertainty
+        return PredictionRecord(case, origin, files, volumes, tuple(doubts), None if math.isnan(mean) else mean)
 
     def _origin(self, case: PredictionInput) -> dict[str, Any]:
         """Model, options, and size and time of the input files, as JSON has them."""
@@ -221,6 +225,7 @@ class _Work:
             "members": list(self.predictor.members),
             "format": self.format,
             "probabilities": self.probabilities,
+            "samples": self.predictor.samples,
             "uncertainty": self.uncertainty,
             "input_bytes": sum(each.st_size for each in status),
             "input_changed_ns": max(each.st_mtime_ns for each in status),

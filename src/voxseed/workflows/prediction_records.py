@@ -23,6 +23,7 @@ from voxseed.types import LabelArray
 RECORDS_FOLDER = "records"
 VOLUMES_NAME = "volumes.csv"
 DISTRUST_NAME = "distrust.csv"
+UNCERTAINTY_NAME = "uncertainty.csv"
 VERSION = 1
 _LOCKS = ".locks"
 _NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
@@ -53,6 +54,8 @@ class PredictionRecord:
         files: that were written, relative to the folder.
         volumes: of all classes and objects.
         doubts: reasons to look at it.
+        mean_uncertainty: of the voxels that are predicted to be an object; None if there are none, or no uncertainty
+            was asked for.
     """
 
     case: str
@@ -60,6 +63,7 @@ class PredictionRecord:
     files: tuple[str, ...]
     volumes: tuple[ObjectVolume, ...]
     doubts: tuple[Doubt, ...]
+    mean_uncertainty: float | None = None
 
 
 def object_volumes(labels: LabelArray, class_names: Sequence[str], voxel_mm3: float) -> tuple[ObjectVolume, ...]:
@@ -108,6 +112,7 @@ def read_record(out: Path, case: str) -> PredictionRecord | None:
             tuple(content["files"]),
             tuple(ObjectVolume(**volume) for volume in content["volumes"]),
             tuple(Doubt(**doubt) for doubt in content["doubts"]),
+            content.get("mean_uncertainty"),
         )
     except (KeyError, TypeError) as error:
         raise InputError(f"{path}: damaged ({error}). Remove it, and predict the case again.") from None
@@ -115,7 +120,10 @@ def read_record(out: Path, case: str) -> PredictionRecord | None:
 
 
 def write_tables(out: Path) -> None:
-    """Write volumes.csv and distrust.csv of all records in a folder; jobs that share it take turns."""
+    """Write volumes.csv, distrust.csv and uncertainty.csv of all records in a folder; jobs that share it take turns.
+
+    The last is there if a record is of a prediction with an uncertainty.
+    """
     locks_folder(out).mkdir(parents=True, exist_ok=True)
     with FileLock(locks_folder(out).parent / f"{_LOCKS}.tables"):
         cases = sorted(path.stem for path in (out / RECORDS_FOLDER).glob("*.json"))
@@ -128,6 +136,18 @@ def write_tables(out: Path) -> None:
         doubts = ((record.case, *asdict(doubt).values()) for record in records for doubt in record.doubts)
         write_text(out / VOLUMES_NAME, _csv(("case", "class", "object", "volume_ml"), volumes))
         write_text(out / DISTRUST_NAME, _csv(("case", "class", "rule", "reason"), doubts))
+        _write_uncertainties(out, [record for record in records if record.origin.get("uncertainty")])
+
+
+def _write_uncertainties(out: Path, records: Sequence[PredictionRecord]) -> None:
+    """A line per case, empty where nothing is predicted; no file of an earlier prediction stays."""
+    if not records:
+        (out / UNCERTAINTY_NAME).unlink(missing_ok=True)
+        return
+    means = (record.mean_uncertainty for record in records)
+    cells = ("" if mean is None else f"{mean:.6g}" for mean in means)
+    rows = zip((record.case for record in records), cells, strict=True)
+    write_text(out / UNCERTAINTY_NAME, _csv(("case", "uncertainty"), rows))
 
 
 def _path(out: Path, case: str) -> Path:

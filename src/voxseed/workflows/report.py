@@ -9,11 +9,12 @@ from typing import Any
 from voxseed.data.datasets import Dataset
 from voxseed.data.volumes import Volume, same_grid
 from voxseed.errors import InputError
+from voxseed.evaluation.calibration import calibration_path, read_calibration
 from voxseed.evaluation.case_metrics import CaseMetrics
 from voxseed.evaluation.compare import read_pair
 from voxseed.evaluation.comparison import compare_rows
 from voxseed.evaluation.curves import read_curves
-from voxseed.evaluation.figures import DARK, LIGHT, curves_png, dice_png
+from voxseed.evaluation.figures import DARK, LIGHT, curves_png, dice_png, reliability_png
 from voxseed.evaluation.metrics_file import read_metrics
 from voxseed.evaluation.overlays import overlay_png
 from voxseed.evaluation.pairing import pair_files
@@ -118,9 +119,22 @@ def _with_evaluation(content: ReportContent, metrics: Path) -> ReportContent:
         table_note=_table_note(record),
         comparison=comparison_table(compare_rows(rows, read_metrics(others))) if others and others.exists() else None,
         distribution=Picture("Dice of every case", dice_png(rows, LIGHT), "Dice of every case", dice_png(rows, DARK)),
+        reliability=_reliability(metrics, others),
         overlays=overlays.pictures,
         cases=case_table(rows),
     )
+
+
+def _reliability(metrics: Path, others: Path | None) -> Picture | None:
+    """Reliability diagram of these predictions, and of those that they were compared with, where that is known."""
+    models = {"these predictions": read_calibration(calibration_path(metrics))}
+    if not models["these predictions"]:
+        return None
+    against = [] if others is None else read_calibration(calibration_path(others))
+    if [each.class_name for each in against] == [each.class_name for each in models["these predictions"]]:
+        models["compared with"] = against
+    light, dark = (reliability_png(models, theme) for theme in (LIGHT, DARK))
+    return Picture("Calibration", light, "Share of voxels of each class over their predicted probability", dark)
 
 
 @dataclass(frozen=True)

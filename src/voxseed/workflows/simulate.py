@@ -68,6 +68,7 @@ def simulate(
     seed: int = 0,
     margin_voxels: tuple[int, int] = (1, 5),
     inside_points: int = 1,
+    points: int = 200,
     every_slices: int = 12,
     planes: Sequence[str] = ("axial", "coronal"),
 ) -> SimulationSummary:
@@ -81,6 +82,7 @@ def simulate(
         seed: a case's annotation depends on this and its name alone.
         margin_voxels: least and greatest distance of outside points and box faces from the object.
         inside_points: per object.
+        points: per object at most, where they are scattered.
         every_slices: distance of annotated slices in the first plane; twice that in the second.
         planes: one or two of axial, coronal, sagittal.
 
@@ -92,6 +94,7 @@ def simulate(
     values = {
         "margin_voxels": margin_voxels,
         "inside_points": inside_points,
+        "scattered_points": points,
         "every_slices": every_slices,
         "planes": tuple(planes),
     }

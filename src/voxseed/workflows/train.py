@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from voxseed.data.annotation_sets import DENSE, AnnotationSet
+from voxseed.data.annotations import SCATTERED_POINTS
 from voxseed.data.cache import CACHE_VARIABLE, PatchCache
 from voxseed.data.datasets import Dataset
 from voxseed.data.planes import SLICES
@@ -19,7 +20,7 @@ from voxseed.training.run import execute
 from voxseed.training.run_folder import RunFolder
 from voxseed.training.settings import RunSettings, load_run_settings, read_run_settings
 from voxseed.training.starts import read_starts
-from voxseed.workflows.annotated_cases import annotated_cases, require_every_class
+from voxseed.workflows.annotated_cases import Teaching, annotated_cases, require_every_class
 
 
 def train(
@@ -69,7 +70,7 @@ def train(
     recipe = get_recipe(_recipe_of(data, annotation_set) if wanted == "auto" else wanted)
     settings = settings.model_copy(update={"recipe": settings.recipe.model_copy(update={"name": recipe.name})})
     train_cases = cases_to_train_on(data, annotation_set, recipe, fold)
-    require_every_class(data, annotation_set, train_cases, objects_alone=_needs_boxes(recipe))
+    require_every_class(data, annotation_set, train_cases, _teaching(recipe))
     folder = RunFolder(Path(run) if run else Path("runs") / f"{data.root.resolve().name}-{recipe.name}")
     torch_device = resolve_device(device)
     precision = settings.training.precision
@@ -113,7 +114,8 @@ def _annotation_set(data: Dataset, wanted: str | Path | None, method: str) -> An
 def _recipe_of(data: Dataset, annotation_set: AnnotationSet | None) -> str:
     """What the annotations suggest."""
     if annotation_set is not None:
-        return {DENSE: "partial", SLICES: "cross-teaching"}.get(annotation_set.protocol, "pa-seg")
+        known = {DENSE: "partial", SLICES: "cross-teaching", SCATTERED_POINTS: "pw4medseg"}
+        return known.get(annotation_set.protocol, "pa-seg")
     if any(data.has_label(case) for case in data.cases):
         return "full"
     raise InputError(
@@ -127,8 +129,10 @@ def supervision_kind(recipe: Recipe) -> SupervisionKind:
     return METHODS.get(recipe.stages[0].method).needs
 
 
-def _needs_boxes(recipe: Recipe) -> bool:
-    return any(METHODS.get(stage.method).needs_boxes for stage in recipe.stages)
+def _teaching(recipe: Recipe) -> Teaching:
+    if any(METHODS.get(stage.method).needs_boxes for stage in recipe.stages):
+        return Teaching.OBJECTS
+    return Teaching.ANYTHING if supervision_kind(recipe) is SupervisionKind.PROBABILITY else Teaching.VOXELS
 
 
 def cases_to_train_on(

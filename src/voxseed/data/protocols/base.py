@@ -23,6 +23,7 @@ class SimulationSettings(Settings):
         (1, 5), description="least and greatest distance of outside points and box faces from the object, in voxels"
     )
     inside_points: int = Field(1, ge=1, description="points inside each object")
+    scattered_points: int = Field(200, ge=1, description="most points inside each object, where they are scattered")
     jitter_voxels: int = Field(
         0, ge=0, description="extreme points lie up to so many voxels too far out or in, as those of a person may"
     )

@@ -13,6 +13,7 @@ from voxseed.data.preprocessing import PreprocessedImage
 from voxseed.data.volumes import Image, Volume
 from voxseed.devices import Precision, best_precision, resolve_device
 from voxseed.errors import InputError
+from voxseed.inference.expected_dice import expected_dice
 from voxseed.inference.model_files import DESCRIPTION_NAME, Model, load_model
 from voxseed.inference.sliding_window import sliding_window
 from voxseed.networks.factory import Network
@@ -38,12 +39,14 @@ class Prediction:
         labels: in the dataset's label values.
         confidence: per foreground class, mean probability of the voxels where it is the most probable, on the working
             grid; NaN where there is none.
+        expected_dice: per foreground class, an estimate in [0, 1] that needs no dense label, see `expected_dice`.
         probabilities: (C, I, J, K) float32, background first; None unless asked for.
         uncertainty: (I, J, K) float32, see `spread`; None unless asked for.
     """
 
     labels: Volume
     confidence: tuple[float, ...] = ()
+    expected_dice: tuple[float, ...] = ()
     probabilities: FloatArray | None = None
     uncertainty: FloatArray | None = None
 
@@ -150,6 +153,7 @@ class Predictor:
         return Prediction(
             Volume(labels, image.affine),
             confidence=class_confidence(working),
+            expected_dice=expected_dice(working, case.valid, self._may_be_absent()),
             probabilities=case.native_probabilities(working) if probabilities else None,
             uncertainty=case.native_values(maps[-1]) if uncertainty else None,
         )
@@ -224,6 +228,11 @@ class Predictor:
                     f"Network {name!r} of the model draws no random numbers, so that all samples would be the same. "
                     "Predict without --samples."
                 )
+
+    def _may_be_absent(self) -> tuple[bool, ...]:
+        """Of each foreground class, whether a training case is known to be without it."""
+        ranges = self.model.description.class_ranges
+        return tuple(name in ranges and ranges[name].is_absent_somewhere for name in self.model.labels.foreground)
 
     def _result_bytes(self, image: Tensor) -> int:
         """Of the probabilities of the whole volume in float32."""

@@ -76,8 +76,9 @@ def predict(
     shard: str | None = None,
     device: str = "auto",
 ) -> PredictionSummary:
-    """Write a label map per case, volumes.csv and distrust.csv, and on request maps of probabilities and uncertainty.
+    """Write a label map per case and tables of all; on request maps of probabilities and uncertainty.
 
+    The tables are volumes.csv, distrust.csv (reasons to look at a case) and quality.csv (expected Dice).
     What is there already is replaced, unless the work is divided by `shard`: then cases that are complete are left,
     and those that another job works on. A case that cannot be predicted does not keep the others from it.
 
@@ -214,8 +215,9 @@ class _Work:
         voxel_mm3 = math.prod(prediction.labels.spacing_mm)
         volumes = object_volumes(indices, labels.foreground, voxel_mm3)
         doubts = find_doubts(indices, labels.foreground, voxel_mm3, prediction.confidence, description.class_ranges)
-        mean = prediction.mean_uncertainty
-        return PredictionRecord(case, origin, files, volumes, tuple(doubts), None if math.isnan(mean) else mean)
+        estimates = dict(zip(labels.foreground, prediction.expected_dice, strict=True))
+        mean = None if math.isnan(prediction.mean_uncertainty) else prediction.mean_uncertainty
+        return PredictionRecord(case, origin, files, volumes, tuple(doubts), estimates, mean)
 
     def _origin(self, case: PredictionInput) -> dict[str, Any]:
         """Model, options, and size and time of the input files, as JSON has them."""

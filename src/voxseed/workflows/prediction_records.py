@@ -23,8 +23,9 @@ from voxseed.types import LabelArray
 RECORDS_FOLDER = "records"
 VOLUMES_NAME = "volumes.csv"
 DISTRUST_NAME = "distrust.csv"
+QUALITY_NAME = "quality.csv"
 UNCERTAINTY_NAME = "uncertainty.csv"
-VERSION = 1
+VERSION = 2
 _LOCKS = ".locks"
 _NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 
@@ -54,6 +55,7 @@ class PredictionRecord:
         files: that were written, relative to the folder.
         volumes: of all classes and objects.
         doubts: reasons to look at it.
+        expected_dice: class name to an estimate in [0, 1] that needs no dense label, see `inference.expected_dice`.
         mean_uncertainty: of the voxels that are predicted to be an object; None if there are none, or no uncertainty
             was asked for.
     """
@@ -63,7 +65,13 @@ class PredictionRecord:
     files: tuple[str, ...]
     volumes: tuple[ObjectVolume, ...]
     doubts: tuple[Doubt, ...]
+    expected_dice: dict[str, float]
     mean_uncertainty: float | None = None
+
+    @property
+    def mean_expected_dice(self) -> float:
+        """Over classes: the number by which cases are ranked."""
+        return float(np.mean(list(self.expected_dice.values())))
 
 
 def object_volumes(labels: LabelArray, class_names: Sequence[str], voxel_mm3: float) -> tuple[ObjectVolume, ...]:
@@ -112,6 +120,7 @@ def read_record(out: Path, case: str) -> PredictionRecord | None:
             tuple(content["files"]),
             tuple(ObjectVolume(**volume) for volume in content["volumes"]),
             tuple(Doubt(**doubt) for doubt in content["doubts"]),
+            dict(**content["expected_dice"]),
             content.get("mean_uncertainty"),
         )
     except (KeyError, TypeError) as error:
@@ -120,7 +129,7 @@ def read_record(out: Path, case: str) -> PredictionRecord | None:
 
 
 def write_tables(out: Path) -> None:
-    """Write volumes.csv, distrust.csv and uncertainty.csv of all records in a folder; jobs that share it take turns.
+    """Write volumes.csv, distrust.csv, quality.csv and uncertainty.csv of all records; jobs that share it take turns.
 
     The last is there if a record is of a prediction with an uncertainty.
     """
@@ -134,8 +143,12 @@ def write_tables(out: Path) -> None:
             for each in record.volumes
         )
         doubts = ((record.case, *asdict(doubt).values()) for record in records for doubt in record.doubts)
+        qualities = (
+            (record.case, name, f"{value:.4f}") for record in records for name, value in record.expected_dice.items()
+        )
         write_text(out / VOLUMES_NAME, _csv(("case", "class", "object", "volume_ml"), volumes))
         write_text(out / DISTRUST_NAME, _csv(("case", "class", "rule", "reason"), doubts))
+        write_text(out / QUALITY_NAME, _csv(("case", "class", "expected_dice"), qualities))
         _write_uncertainties(out, [record for record in records if record.origin.get("uncertainty")])
 
 

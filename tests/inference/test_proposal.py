@@ -12,10 +12,10 @@ LINE = np.array([[0.0], [1.0], [2.0], [10.0]])
     ("lost", "annotated", "expected"),
     [
         # Nobody is annotated, so all are 10 away. Gains of 0, 1, 2, 10 with equal losses: 10 + 9 + 8, 9 + 10 + 9 + 1,
-        # 8 + 9 + 10 + 2, 1 + 2 + 10. After 2: 10 gains 8, the others 2. After that 0 and 1 gain 2 each.
-        ([1, 1, 1, 1], [], [2, 3, 0, 1]),
-        # Alone far away and predicted badly, against three like each other: 0.5 × 9 is more than 0.1 × (1 + 1).
-        ([0.1, 0.1, 0.1, 0.5], [1], [3, 2, 0]),
+        # 8 + 9 + 10 + 2, 1 + 2 + 10. After 1, a tie with 2: 0 gains 1, 2 gains 1 + 1, 10 gains 9. Then both gain 1.
+        ([1, 1, 1, 1], [], [1, 3, 0, 2]),
+        # Alone far away and predicted badly, against three like each other: 0.5 × 9 is more than 0.1 × 1 + 0.5 × 1.
+        ([0.1, 0.1, 0.1, 0.5], [1], [3, 0, 2]),
         # Where the lone case is well predicted, the others come first: 0 gains 0.9.
         ([0.9, 0.1, 0.1, 0.05], [1], [0, 3, 2]),
         ([1, 1, 1, 1], [0, 1, 2, 3], []),
@@ -27,7 +27,7 @@ def test_four_scans_on_a_line(lost, annotated, expected):
 
 
 def test_at_most_as_many_as_asked_for():
-    assert proposed_order(np.ones(4), LINE, np.zeros(4, bool), 2) == [2, 3]
+    assert proposed_order(np.ones(4), LINE, np.zeros(4, bool), 2) == [1, 3]
     assert proposed_order(np.ones(0), np.empty((0, 1)), np.zeros(0, bool), 2) == []
 
 
@@ -50,12 +50,11 @@ def test_as_one_case_after_the_other(seed, count, annotated_count):
         waiting = [j for j in range(count) if j not in known]
 
         def gain(i: int, known=tuple(known), waiting=tuple(waiting)) -> float:
-            nearest = [min([far, *(np.linalg.norm(descriptors[j] - descriptors[a]) for a in known)]) for j in waiting]
-            closer = [
-                max(0, n - np.linalg.norm(descriptors[j] - descriptors[i]))
-                for j, n in zip(waiting, nearest, strict=True)
-            ]
-            return sum(lost[j] * each for j, each in zip(waiting, closer, strict=True))
+            total = 0.0
+            for j in waiting:
+                nearest = min([far, *(np.linalg.norm(descriptors[j] - descriptors[a]) for a in known)])
+                total += lost[j] * max(0.0, nearest - np.linalg.norm(descriptors[j] - descriptors[i]))
+            return total
 
         chosen.append(max(waiting, key=gain))
     assert proposed_order(lost, descriptors, is_annotated, count) == chosen

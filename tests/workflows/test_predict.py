@@ -319,7 +319,8 @@ def test_expected_dice_of_every_case_lies_beside_the_predictions(run: Path, tmp_
     doubtful[0, 0, 0], doubtful[2:5, 2:5, 2:5] = -2.0, 0.1
     write(tmp_path / "in/b.nii.gz", image())
     write(tmp_path / "in/a.nii.gz", doubtful)
-    predict(run, [tmp_path / "in"], tmp_path / "out", device="cpu")
+    summary = predict(run, [tmp_path / "in"], tmp_path / "out", device="cpu")
+    assert [case for case, _ in summary.ranking] == ["a", "b"]
     header, first, second = rows(tmp_path / "out/quality.csv")
     assert header == ["case", "class", "expected_dice"]
     sure = 1 / (1 + np.exp(-1.8))

@@ -27,7 +27,9 @@ def expected_dice(probabilities: FloatArray, valid: BoolArray, may_be_absent: Se
     class_count = len(probabilities)
     won, counts, sums, largest = np.zeros((4, class_count))
     for row, is_valid in enumerate(valid):  # row by row, so that it takes no second volume
-        values = probabilities[:, row, is_valid]
+        values = probabilities[:, row].reshape(class_count, -1)
+        if not is_valid.all():
+            values = values.compress(is_valid.ravel(), axis=1)
         winners = values.argmax(axis=0)
         won += np.bincount(winners, weights=values.max(axis=0), minlength=class_count)
         counts += np.bincount(winners, minlength=class_count)

@@ -2,8 +2,8 @@
 
 Windows are as training plans them. MONAI runs its own network with the same weights, in fp32. `fp32`: the same windows
 in the same precision on a volume without margin. `default`: what a user gets (bf16 where the device is faster so,
-windows without tissue left out) on a volume whose margin is empty. `default, fp32`: that without bf16. Differences are between
-probabilities of an untrained network on noise.
+windows without tissue left out) on a volume whose margin is empty. `default, fp32`: that without bf16. Differences are
+between probabilities of an untrained network on noise.
 """
 
 import statistics

@@ -2,7 +2,8 @@
 import type { State } from "./api";
 import { BACKGROUND_COLOUR, colour, css, MARKS, nextRole, objectName, ROLES, sentence } from "./guide";
 import { UNANNOTATED } from "./labels";
-import type { App } from "./main";
+import type { App, ListedCase } from "./main";
+import { reviewedRow } from "./review_panel";
 import { keyOf } from "./session";
 import type { Mode } from "./stage";
 
@@ -14,11 +15,11 @@ const STATE_MARKS: Record<State, [string, string]> = {
 };
 const ANNOUNCED_MS = 6000;
 
-function find<Kind extends HTMLElement>(selector: string): Kind {
+export function find<Kind extends HTMLElement>(selector: string): Kind {
   return document.querySelector<Kind>(selector)!;
 }
 
-function make<Name extends keyof HTMLElementTagNameMap>(
+export function make<Name extends keyof HTMLElementTagNameMap>(
   name: Name,
   properties: Partial<HTMLElementTagNameMap[Name]>,
   ...children: (Node | string)[]
@@ -28,8 +29,20 @@ function make<Name extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-function pressed(button: HTMLElement, is: boolean): void {
+export function pressed(button: HTMLElement, is: boolean): void {
   button.setAttribute("aria-pressed", String(is));
+}
+
+/** A row of the list of cases. */
+function annotatedRow({ name, state }: ListedCase): HTMLElement {
+  const [mark, kind] = STATE_MARKS[state];
+  return make(
+    "button",
+    { title: `${name}: ${state}` },
+    make("span", { className: `mark ${kind}`, textContent: mark, ariaHidden: "true" }),
+    make("span", { className: "name", textContent: name }),
+    make("span", { className: "hidden", textContent: state }),
+  );
 }
 
 export class Panel {
@@ -54,17 +67,10 @@ export class Panel {
     const { cases, session } = this.app;
     const done = cases.filter((each) => each.state === "done").length;
     find("#progress").textContent = `${done} of ${cases.length} cases done`;
-    const rows = cases.filter((each) => each.name.toLowerCase().includes(wanted)).map(({ name, state }) => {
-      const [mark, kind] = STATE_MARKS[state];
-      const button = make(
-        "button",
-        { title: `${name}: ${state}` },
-        make("span", { className: `mark ${kind}`, textContent: mark, ariaHidden: "true" }),
-        make("span", { className: "name", textContent: name }),
-        make("span", { className: "hidden", textContent: state }),
-      );
-      if (name === session?.info.name) button.setAttribute("aria-current", "true");
-      button.addEventListener("click", () => void this.app.open(name));
+    const rows = cases.filter((each) => each.name.toLowerCase().includes(wanted)).map((each) => {
+      const button = "verdict" in each ? reviewedRow(each) : annotatedRow(each);
+      if (each.name === session?.info.name) button.setAttribute("aria-current", "true");
+      button.addEventListener("click", () => void this.app.open(each.name));
       return make("li", {}, button);
     });
     find("#cases").replaceChildren(...rows);
@@ -102,7 +108,7 @@ export class Panel {
     find<HTMLButtonElement>("#undo").disabled = !session?.canUndo;
     find<HTMLButtonElement>("#redo").disabled = !session?.canRedo;
     pressed(find("#done"), state === "done");
-    pressed(find("#flag"), state === "flagged");
+    if (this.app.review === null) pressed(find("#flag"), state === "flagged");
     pressed(find("#layout"), stage.large);
     pressed(find("#in-3d"), stage.in3D);
     document.querySelectorAll<HTMLElement>("[data-mode]").forEach((each) => pressed(each, each.dataset.mode === stage.mode));
@@ -115,6 +121,7 @@ export class Panel {
     this.showGrowth();
     this.showBrush();
     this.showSlice();
+    this.app.reviewPanel?.show();
   }
 
   showSlice(): void {
@@ -181,12 +188,17 @@ export class Panel {
       guide.classList.toggle("finished", finished);
       guide.textContent =
         finished && role === null
-          ? `${name}: all seven points are set. Add points inside if you like. O: another object. D: done.`
+          ? `${name}: all seven points are set. Add points inside if you like. O: another object.${this.app.review === null ? " D: done." : ""}`
           : `${name}: ${sentence(role ?? ROLES[0], dataset.protocol === "extreme-points")}`;
     } else if (stage.mode === "paint") {
       guide.textContent = "Paint with the left button. Unpainted voxels stay unannotated.";
     } else if (stage.mode === "box") {
       guide.textContent = "Drag a rectangle around the object; a second one in another view sets the third side.";
+    } else if (this.app.reviewPanel !== null) {
+      const { text, finished, problem } = this.app.reviewPanel.guide();
+      guide.textContent = text;
+      guide.classList.toggle("finished", finished);
+      guide.classList.toggle("problem", problem);
     } else {
       guide.textContent = "Click or drag to move. The wheel scrolls, the right button changes window and level.";
     }
@@ -294,7 +306,7 @@ export class Panel {
     on("#undo", "click", () => app.session?.undo());
     on("#redo", "click", () => app.session?.redo());
     on("#done", "click", () => void app.setState("done"));
-    on("#flag", "click", () => void app.setState("flagged"));
+    on("#flag", "click", () => void (app.review === null ? app.setState("flagged") : app.judge("flagged")));
     on("#help-close", "click", () => find<HTMLDialogElement>("#help").close());
     on("#new-object", "click", () => app.session?.addObject(find<HTMLSelectElement>("#new-class").value));
     on("#layout", "click", () => app.stage.setLarge(!app.stage.large));

@@ -182,6 +182,27 @@ def set_place(data: Dataset, name: str | None) -> Path:
     return require_within(data.root, data.root / "annotations" / name)
 
 
+def set_of_corrections(data: Dataset, name: str | None) -> str:
+    """The set into which corrections go, so that the next training has them beside what it had.
+
+    Args:
+        data: the dataset.
+        name: that was asked for; None takes the only set of the dataset, else `DEFAULT_SET`.
+
+    Raises:
+        InputError: if there are several sets, none of them `DEFAULT_SET`.
+    """
+    names = data.annotation_sets()
+    if name is not None:
+        return name
+    if len(names) > 1 and DEFAULT_SET not in names:
+        raise InputError(
+            f"{data.root}: several annotation sets, choose the one for corrections of {', '.join(names)} with "
+            "--annotations."
+        )
+    return names[0] if len(names) == 1 else DEFAULT_SET
+
+
 def require_within(root: Path, path: Path) -> Path:
     """The path, if it lies in the folder when all links are followed.
 

@@ -94,11 +94,11 @@ export class Overlay {
   private drawReview(tile: Tile, shown: Shown): void {
     const { review } = shown;
     if (review === null || review.shown === null) return;
+    if (review.isOn && review.isFilled) this.drawVoxels(tile, shown, "predicted", review.opacity, fillPrediction);
     if (review.showsUncertainty && review.shown.uncertainty !== null) {
       this.drawVoxels(tile, shown, "uncertainty", shown.opacity, fillUncertainty);
     }
     if (!review.isOn) return;
-    if (review.isFilled) this.drawVoxels(tile, shown, "predicted", review.opacity, fillPrediction);
     const key = `${tile.index}/${review.shown.prediction}`;
     let kept = this.outlined.get(tile.axis);
     if (kept?.key !== key) this.outlined.set(tile.axis, (kept = { key, paths: outlines(review.shown.labels, tile.axis, tile.index) }));
@@ -329,7 +329,7 @@ const fillUncertainty: Draw = (canvas, tile, shown) => {
   drawSlice(canvas, tile, shown, (image) => {
     levels.forEach((level, at) => {
       const share = Math.min(level / MOST_UNCERTAIN, 1);
-      image.data.set([255, 60 + 180 * share, 170 + 60 * share, 255 * Math.min(1.6 * share, 1)], 4 * at);
+      image.data.set([255, 60 + 180 * share, 170 + 60 * share, 255 * Math.min(2 * share, 1)], 4 * at);
     });
   });
 };

@@ -113,7 +113,9 @@ export class Panel {
     pressed(find("#in-3d"), stage.in3D);
     document.querySelectorAll<HTMLElement>("[data-mode]").forEach((each) => pressed(each, each.dataset.mode === stage.mode));
     find("#paint-section").hidden = stage.mode !== "paint";
-    find("#roles-section").hidden = find("#growth-section").hidden = stage.mode === "paint";
+    const onlyLooks = this.app.review !== null && stage.mode === "look";
+    find("#objects-section").hidden = onlyLooks;
+    find("#roles-section").hidden = find("#growth-section").hidden = stage.mode === "paint" || onlyLooks;
     find("#solid").classList.toggle("away", session === null || !stage.in3D);
     this.showGuide();
     this.showObjects();

@@ -15,6 +15,11 @@ function percent(estimate: number): string {
   return estimate.toFixed(2);
 }
 
+function ordinal(rank: number): string {
+  const ending = rank % 100 >= 11 && rank % 100 <= 13 ? "th" : (["th", "st", "nd", "rd"][rank % 10] ?? "th");
+  return `${rank}${ending}`;
+}
+
 function isCorrected(each: ReviewedCase): boolean {
   return each.state !== "unannotated";
 }
@@ -113,7 +118,7 @@ export class ReviewPanel {
       return { text: `The prediction is ${each.verdict}. N: next case.`, finished: each.verdict === "accepted", problem: each.verdict === "flagged" };
     }
     const [rank, count] = this.review.rank(name);
-    const place = rank === 1 ? "the lowest" : `number ${rank} from the lowest`;
+    const place = rank === 1 ? "the lowest" : `the ${ordinal(rank)} lowest`;
     return { text: `Expected Dice ${percent(each.estimate ?? 0)}, ${place} of ${count}. A: accept. X: flag. B, P: correct.`, finished: false, problem: false };
   }
 
@@ -133,8 +138,9 @@ export class ReviewPanel {
     const { cases, is_predicting, problem } = this.review.info;
     const ready = cases.filter((each) => each.prediction !== "");
     const count = (verdict: Verdict) => ready.filter((each) => each.verdict === verdict).length;
-    const predicted = ready.length === cases.length ? "" : `${ready.length} of ${cases.length} predicted${is_predicting ? "…" : ""} `;
-    find("#progress").textContent = `${predicted}${count("accepted")} accepted, ${count("flagged")} flagged, ${count("undecided")} to review`;
+    const predicted = ready.length === cases.length ? `${cases.length} cases` : `${ready.length} of ${cases.length} cases predicted`;
+    const verdicts = [`${count("accepted")} accepted`, `${count("flagged")} flagged`, `${count("undecided")} to review`];
+    find("#progress").textContent = `${predicted}${is_predicting ? "…" : ""}: ${verdicts.join(", ")}`;
     find("#predicting-problem").hidden = problem === "";
     find("#predicting-problem").textContent = problem;
   }

@@ -47,9 +47,8 @@ def write_prediction(data: Dataset, out: Path, case: str, dice: float, uncertain
         write_volume(out / files[-1], Volume(uncertainty * array.astype(np.float32), grid.affine))
     origin = {"model": "digest", "uncertainty": uncertainty, **files_status(data.image_paths(case))}
     doubts = (Doubt("ball", "border", "reaches the border"),)
-    write_record(
-        out, PredictionRecord(case, origin, tuple(files), (), doubts, {"cube": dice, "ball": dice}, uncertainty)
-    )
+    estimates = {"cube": dice, "ball": dice}
+    write_record(out, PredictionRecord(case, origin, tuple(files), (), doubts, estimates, uncertainty, (0.0, 1.0)))
 
 
 @pytest.fixture

@@ -55,7 +55,14 @@ def predicted(data: Dataset, tmp_path: Path) -> Predicted:
             write_volume(out / files[-1], Volume(np.full(SHAPE, 0.25, np.float32), AFFINE))
         origin = {"model": model, "uncertainty": uncertainty, **files_status(data.image_paths(case))}
         record = PredictionRecord(
-            case, origin, tuple(files), (), (Doubt("cyst", "parts", "2 parts"),), {"cyst": dice, "kidney": dice}, 0.1
+            case,
+            origin,
+            tuple(files),
+            (),
+            (Doubt("cyst", "parts", "2 parts"),),
+            {"cyst": dice, "kidney": dice},
+            0.1,
+            (1.0,),
         )
         write_record(out, record)
         return record
@@ -145,11 +152,12 @@ def test_a_class_that_the_dataset_does_not_have(data: Dataset, tmp_path: Path) -
 
 
 def test_the_next_case_is_one_without_annotation(review: Review, predicted: Predicted) -> None:
-    assert review.propose([]).case is None
-    assert review.propose(["anna", "bert"]).reason == "No case without annotation is predicted yet."
+    assert review.next_to_annotate(["anna", "bert", "carl"]).reason == "Every case is annotated."
+    assert review.next_to_annotate(["anna"]).reason == "No case without annotation is predicted yet."
     for case, dice in (("anna", 0.9), ("bert", 0.1), ("carl", 0.5)):
         predicted(case, dice)
-    assert review.propose(["anna", "carl"]).case == "carl"
+    assert review.next_to_annotate([]).case == "bert"  # all look the same: the one that is predicted worst
+    assert review.next_to_annotate(["bert"]).case == "carl"
 
 
 def test_predictions_lie_beside_the_run(data: Dataset, tmp_path: Path) -> None:

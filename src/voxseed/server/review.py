@@ -71,7 +71,7 @@ class ReviewApi:
     def proposal(self) -> ProposalMessage:
         """The unannotated case from which the model would learn most."""
         states = self._workspace.states()
-        found = self._review.propose([case for case, state in states.items() if state == State.UNANNOTATED])
+        found = self._review.next_to_annotate([case for case, state in states.items() if state != State.UNANNOTATED])
         return ProposalMessage(case=found.case, reason=found.reason)
 
     def prediction(self, case: str, prediction: str) -> Response:

@@ -17,6 +17,7 @@ from voxseed.errors import InputError
 from voxseed.types import LabelArray
 from voxseed.workflows.prediction_inputs import files_status
 from voxseed.workflows.prediction_records import UNCERTAINTY_FOLDER, PredictionRecord, read_record, record_path
+from voxseed.workflows.propose import propose
 from voxseed.workflows.verdicts import Verdict, Verdicts
 
 if TYPE_CHECKING:
@@ -156,14 +157,18 @@ class Review:
         self._require_record(case, prediction)
         self._verdicts.say(case, prediction, verdict)
 
-    def propose(self, unannotated: Collection[str]) -> Proposal:
-        """The case to annotate next, of those that are predicted and not annotated."""
-        if not unannotated:
+    def next_to_annotate(self, annotated: Collection[str]) -> Proposal:
+        """The case from which the next training would learn most, of those that are predicted so far.
+
+        Args:
+            annotated: names of the cases that have an annotation.
+        """
+        if set(self.data.cases) <= set(annotated):
             return Proposal(None, "Every case is annotated.")
-        ready = [each for each in self.cases() if each.record is not None and each.case in set(unannotated)]
-        if not ready:
+        found = propose([each.record for each in self.cases() if each.record is not None], annotated, count=1)
+        if not found:
             return Proposal(None, "No case without annotation is predicted yet.")
-        return Proposal(ready[0].case, "Lowest expected Dice of the cases without annotation.")
+        return Proposal(found[0], "badly predicted, unlike those annotated so far, like others that wait.")
 
     def labels(self, case: str, prediction: str) -> Volume:
         """What was predicted, as class indices of the dataset, on the case's own grid.

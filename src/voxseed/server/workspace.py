@@ -62,7 +62,7 @@ class Workspace:
             try:
                 self._process_lock.acquire(timeout=0)
             except Timeout:
-                raise InputError(f"{place}: another voxseed annotate writes to this set. Stop it first.") from None
+                raise InputError(f"{place}: another voxseed annotate or review uses it. Stop it first.") from None
         self._description = read_set_description(self.path, data.labels)
         if self.protocol == DENSE:
             raise InputError(

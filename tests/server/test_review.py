@@ -58,7 +58,7 @@ def predicting() -> Predicting:
 
 @pytest.fixture
 def review(data: Dataset, tmp_path: Path) -> Iterator[Review]:
-    model = ReviewedModel(tmp_path / "runs/first", "digest", data.labels, {})
+    model = ReviewedModel(tmp_path / "runs/first", "digest", data.labels, ("MRI",), {})
     review = Review(data, model, tmp_path / "out")
     yield review
     review.close()

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from voxseed.workflows.verdicts import Verdict
 
 AFFINE = np.diag([1.0, 2.0, 3.0, 1.0])
 SHAPE = (4, 3, 2)
-MODEL = ReviewedModel(Path("runs/first"), "digest", Labels({"background": 0, "cyst": 1, "kidney": 4}), {})
+MODEL = ReviewedModel(Path("runs/first"), "digest", Labels({"background": 0, "cyst": 1, "kidney": 4}), ("CT",), {})
 
 Predicted = Callable[..., PredictionRecord]
 
@@ -146,8 +147,14 @@ def test_a_file_outside_the_folder_is_not_read(review: Review, predicted: Predic
 
 
 def test_a_class_that_the_dataset_does_not_have(data: Dataset, tmp_path: Path) -> None:
-    model = ReviewedModel(Path("runs/first"), "digest", Labels({"background": 0, "tumour": 1}), {})
+    model = replace(MODEL, labels=Labels({"background": 0, "tumour": 1}))
     with pytest.raises(InputError, match=r"has no class 'tumour', which the model of runs/first predicts"):
+        Review(data, model, tmp_path / "out")
+
+
+def test_other_channels(data: Dataset, tmp_path: Path) -> None:
+    model = replace(MODEL, channels=("T1", "T2"))
+    with pytest.raises(InputError, match=r"has the channels CT; the model of runs/first was trained on T1, T2"):
         Review(data, model, tmp_path / "out")
 
 

@@ -61,14 +61,9 @@ export class App {
   }
 
   async refreshCases(): Promise<void> {
-    if (this.review === null) {
-      this.cases = await ask<ListedCase[]>("GET", "/api/cases");
-    } else {
-      await this.review.refresh();
-      this.cases = this.review.info.cases;
-    }
-    this.panel.showCases();
-    this.reviewPanel?.show();
+    if (this.review === null) this.cases = await ask<ListedCase[]>("GET", "/api/cases");
+    else await this.review.refresh();
+    this.listCases();
   }
 
   /** Open a case as its writer, or only to look if another tab writes to it. */
@@ -157,8 +152,9 @@ export class App {
     const { review, session } = this;
     if (review === null || !review.info.is_predicting) return;
     try {
-      await this.refreshCases();
-      if (session === null || review.find(session.info.name)?.prediction === (review.shown?.prediction ?? "")) return;
+      if (!(await review.refresh())) return;
+      this.listCases();
+      if (session === null || review.isLoading || review.find(session.info.name)?.prediction === (review.shown?.prediction ?? "")) return;
       if ((await review.load(session.info.name, session.grid)) && session === this.session) this.refresh();
     } catch (error) {
       if (!(error instanceof TypeError)) throw error; // no answer: asked again
@@ -172,6 +168,12 @@ export class App {
   refresh(): void {
     this.stage.changed();
     this.panel.show();
+  }
+
+  private listCases(): void {
+    if (this.review !== null) this.cases = this.review.info.cases;
+    this.panel.showCases();
+    this.reviewPanel?.show();
   }
 
   private async openNamed(): Promise<void> {

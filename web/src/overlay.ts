@@ -328,6 +328,7 @@ const fillUncertainty: Draw = (canvas, tile, shown) => {
   const levels = shown.review!.shown!.uncertainty!.slice(tile.axis, tile.index);
   drawSlice(canvas, tile, shown, (image) => {
     levels.forEach((level, at) => {
+      if (level === 0) return;
       const share = Math.min(level / MOST_UNCERTAIN, 1);
       image.data.set([255, 60 + 180 * share, 170 + 60 * share, 255 * Math.min(2 * share, 1)], 4 * at);
     });

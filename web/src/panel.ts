@@ -46,6 +46,8 @@ function annotatedRow({ name, state }: ListedCase): HTMLElement {
 }
 
 export class Panel {
+  /** The open case when the list was last made. */
+  private listed: string | undefined;
   private announced = "";
   private isProblem = false;
   private timer = 0;
@@ -73,8 +75,12 @@ export class Panel {
       button.addEventListener("click", () => void this.app.open(each.name));
       return make("li", {}, button);
     });
-    find("#cases").replaceChildren(...rows);
-    find("#cases [aria-current]")?.scrollIntoView({ block: "nearest" });
+    const list = find("#cases");
+    const focused = list.contains(document.activeElement) ? document.activeElement?.querySelector(".name")?.textContent : undefined;
+    list.replaceChildren(...rows);
+    if (focused !== undefined) rows.find((row) => row.querySelector(".name")?.textContent === focused)?.querySelector("button")?.focus();
+    if (session?.info.name !== this.listed) find("#cases [aria-current]")?.scrollIntoView({ block: "nearest" });
+    this.listed = session?.info.name;
   }
 
   showLoading(text: string): void {

@@ -44,10 +44,14 @@ export class Review {
   isFilled = false;
   showsUncertainty = false;
   opacity = 1;
+  isLoading = false;
   private loading = 0;
 
-  async refresh(): Promise<void> {
+  /** Ask for the list. True if it is another than before. */
+  async refresh(): Promise<boolean> {
+    const before = JSON.stringify(this.info);
     this.info = await ask<ReviewInfo>("GET", "/api/review");
+    return JSON.stringify(this.info) !== before;
   }
 
   find(name: string | undefined): ReviewedCase | undefined {
@@ -66,6 +70,7 @@ export class Review {
     const found = this.find(name);
     this.shown = null;
     if (found === undefined || found.prediction === "") return false;
+    this.isLoading = true;
     const query = `?prediction=${found.prediction}`;
     const map = async (kind: string) => new LabelMap(grid, new Uint8Array(await download(`${casePath(name)}/${kind}${query}`)));
     try {
@@ -76,11 +81,14 @@ export class Review {
     } catch (error) {
       if (error instanceof Refused && error.status === 404) return false; // predicted anew just now: the next list has it
       throw error;
+    } finally {
+      if (turn === this.loading) this.isLoading = false;
     }
   }
 
   leave(): void {
     this.loading += 1;
+    this.isLoading = false;
     this.shown = null;
   }
 

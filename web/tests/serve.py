@@ -48,7 +48,9 @@ def main() -> None:
         serve.annotate(root, None, "127.0.0.1", port, False, say)
     else:
         predict(root, predictions)
-        serve.ReviewedModel.load = lambda run, device: ReviewedModel(run, "digest", Dataset.open(root).labels, {})
+        serve.ReviewedModel.load = lambda run, device: ReviewedModel(
+            run, "digest", Dataset.open(root).labels, ("MRI",), {}
+        )
         serve.BackgroundPrediction = NoPrediction
         serve.review(run, root, None, predictions, "cpu", "127.0.0.1", port, False, say)
 

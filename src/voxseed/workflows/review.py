@@ -39,12 +39,14 @@ class ReviewedModel:
         run: a run, or a model folder.
         digest: as predictions name their model.
         labels: of its predictions.
+        channels: names of what it was trained on.
         options: of `predict`: an uncertainty where the model has several opinions.
     """
 
     run: Path
     digest: str
     labels: Labels
+    channels: tuple[str, ...]
     options: Mapping[str, Any]
 
     @classmethod
@@ -58,7 +60,8 @@ class ReviewedModel:
 
         predictor = Predictor.load(run, device=device)
         options = {**_opinions(predictor), "device": device}
-        return cls(run, model_digest(run), predictor.model.labels, options)
+        channels = predictor.model.description.preprocessing.channel_names
+        return cls(run, model_digest(run), predictor.model.labels, channels, options)
 
 
 @dataclass(frozen=True)
@@ -108,16 +111,12 @@ class Review:
         out: folder of the predictions, made if it is not there.
 
     Raises:
-        InputError: if the model knows a class that the dataset does not, or the folder cannot be used.
+        InputError: if the dataset has other channels than the model, or lacks one of its classes, or the folder cannot
+            be used.
     """
 
     def __init__(self, data: Dataset, model: ReviewedModel, out: Path) -> None:
-        unknown = [name for name in model.labels.foreground if name not in data.labels.foreground]
-        if unknown:
-            raise InputError(
-                f"{data.root}: has no class {unknown[0]!r}, which the model of {model.run} predicts. Give the dataset "
-                "that it was trained on, or rename classes with voxseed dataset relabel."
-            )
+        _require_fitting(data, model)
         self.data = data
         self.model = model
         self.out = out
@@ -239,6 +238,20 @@ def review_folder(run: Path, data: Dataset) -> Path:
     """Where predictions for a review are if nothing else is said: beside the run, a folder per dataset."""
     run = run.resolve()
     return run.parent / f"{run.name}-review" / data.root.resolve().name
+
+
+def _require_fitting(data: Dataset, model: ReviewedModel) -> None:
+    if len(data.channel_names) != len(model.channels):
+        raise InputError(
+            f"{data.root}: has the channels {', '.join(data.channel_names)}; the model of {model.run} was trained on "
+            f"{', '.join(model.channels)}. Give a dataset with those."
+        )
+    unknown = [name for name in model.labels.foreground if name not in data.labels.foreground]
+    if unknown:
+        raise InputError(
+            f"{data.root}: has no class {unknown[0]!r}, which the model of {model.run} predicts. Give the dataset "
+            "that it was trained on, or rename classes with voxseed dataset relabel."
+        )
 
 
 def prediction_name(record: PredictionRecord) -> str:

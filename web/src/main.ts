@@ -136,10 +136,15 @@ export class App {
   async annotateNext(): Promise<void> {
     if (this.review === null) return;
     await this.queue.saved();
-    const proposal = await this.review.next();
-    if (proposal.case !== null && proposal.case !== this.session?.info.name) await this.open(proposal.case);
-    if (proposal.case !== null) this.stage.setMode("points");
-    this.panel.announce(proposal.case === null ? proposal.reason : `${proposal.case}: ${proposal.reason}`);
+    try {
+      const proposal = await this.review.next();
+      if (proposal.case !== null && proposal.case !== this.session?.info.name) await this.open(proposal.case);
+      if (proposal.case !== null) this.stage.setMode("points");
+      this.panel.announce(proposal.case === null ? proposal.reason : `${proposal.case}: ${proposal.reason}`);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      this.panel.announce(error.message, true);
+    }
   }
 
   lookWhereDoubted(): void {

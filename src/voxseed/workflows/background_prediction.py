@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 from voxseed.errors import VoxseedError
@@ -35,6 +35,7 @@ class BackgroundPrediction:
         arguments = (self._said, run, list(inputs), out, dict(options))
         self._process = context.Process(target=_work, args=arguments, name="voxseed predict", daemon=True)
         self._problem = ""
+        self._asking = Lock()
 
     def start(self) -> None:
         """Begin; returns at once."""
@@ -49,9 +50,10 @@ class BackgroundPrediction:
     @property
     def problem(self) -> str:
         """Why cases were not predicted, in sentences; empty if nothing is wrong so far."""
-        if not self._problem and self._process.exitcode is not None:
-            self._problem = self._last_words()
-        return self._problem
+        with self._asking:
+            if not self._problem and self._process.exitcode is not None:
+                self._problem = self._last_words()
+            return self._problem
 
     def stop(self) -> None:
         """End it, in the middle of a case if need be; complete cases stay."""

@@ -167,7 +167,7 @@ class Review:
         found = propose([each.record for each in self.cases() if each.record is not None], annotated, count=1)
         if not found:
             return Proposal(None, "No case without annotation is predicted yet.")
-        return Proposal(found[0], "badly predicted, unlike those annotated so far, like others that wait.")
+        return Proposal(found[0], "Badly predicted, unlike those annotated so far, and like others that wait.")
 
     def labels(self, case: str, prediction: str) -> Volume:
         """What was predicted, as class indices of the dataset, on the case's own grid.

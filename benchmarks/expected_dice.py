@@ -5,13 +5,15 @@
 Every case is predicted with the default network of each model. The estimates, each the mean over classes:
 
     expected        `inference.expected_dice`, what quality.csv holds
-    above 5 %       the same, without probabilities below 0.05 in its sums
+    plain           the same with probabilities as they are, not sharpened
+    above 5 %       as plain, without probabilities below 0.05 in its sums
     confidence      mean probability of the voxels of a class
-    of all          as expected, with the mean probabilities of all networks of the model
+    of all          as plain, with the mean probabilities of all networks of the model
     agreement       Dice between the label maps of the default network and the model's last one
     mirrored        Dice between the label maps of the case and of its mirror image (right and left)
 
-The last three take a further pass of a network. A model that is there in OUT is not predicted again.
+The last three take a further pass of a network; a model with one network has no agreement. A model that is there in
+OUT is not predicted again.
 """
 
 import argparse
@@ -35,7 +37,7 @@ from voxseed.inference.predictor import Predictor, class_confidence
 from voxseed.metrics.overlap import dice
 from voxseed.types import FloatArray
 
-ESTIMATES = ("expected", "above 5 %", "confidence", "of all", "agreement", "mirrored")
+ESTIMATES = ("expected", "plain", "above 5 %", "confidence", "of all", "agreement", "mirrored")
 _TAIL = 0.05
 
 
@@ -106,9 +108,10 @@ def _measured(data: Dataset, case: str, predictors: Sequence[Predictor]) -> dict
     return {
         "dice": _mean_dice(prepared.native_labels(first), true, len(first)),
         "expected": float(np.mean(expected_dice(first, prepared.valid, present))),
-        "above 5 %": float(np.mean(expected_dice(np.where(first < _TAIL, 0, first), prepared.valid, present))),
+        "plain": _mean_soft_dice(first, labels),
+        "above 5 %": _mean_soft_dice(np.where(first < _TAIL, 0, first), labels),
         "confidence": float(np.nan_to_num(class_confidence(first)).mean()),
-        "of all": float(np.mean([_soft_dice(np.mean(each, axis=0), labels, index) for index in range(1, len(first))])),
+        "of all": _mean_soft_dice(np.mean(each, axis=0), labels),
         "agreement": _mean_dice(labels, each[-1].argmax(axis=0), len(first)),
         "mirrored": _mean_dice(labels, back.argmax(axis=0), len(first)),
     }
@@ -122,10 +125,14 @@ def _probabilities(predictor: Predictor, prepared: PreprocessedImage) -> FloatAr
     return probabilities
 
 
-def _soft_dice(probabilities: FloatArray, labels: np.ndarray, index: int) -> float:
-    """Of a class of a label map with probabilities that it was not made from."""
-    won = labels == index
-    return float(2 * probabilities[index][won].sum() / (won.sum() + probabilities[index].sum())) if won.any() else 0.0
+def _mean_soft_dice(probabilities: FloatArray, labels: np.ndarray) -> float:
+    """Between a label map and probabilities, mean over classes; 0 for a class that is empty."""
+    dices = []
+    for index in range(1, len(probabilities)):
+        won = labels == index
+        sizes = won.sum() + probabilities[index].sum()
+        dices.append(2 * probabilities[index][won].sum() / sizes if won.any() else 0.0)
+    return float(np.mean(dices))
 
 
 def _mean_dice(labels: np.ndarray, other: np.ndarray, class_count: int) -> float:

@@ -94,7 +94,8 @@ def test_a_prediction_says_how_sure_it_is():
     sure = 1 / (1 + np.exp(-2))
     assert found.confidence == pytest.approx([sure], abs=1e-5)
     foreground, count = (image > 0).sum(), image.size
-    expected = 2 * sure * foreground / (foreground + sure * foreground + (1 - sure) * (count - foreground))
+    sharp = 1 / (1 + np.exp(-4))
+    expected = 2 * sharp * foreground / (foreground + sharp * foreground + (1 - sharp) * (count - foreground))
     assert found.expected_dice == pytest.approx([expected], abs=1e-4)
 
 

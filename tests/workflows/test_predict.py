@@ -314,15 +314,16 @@ def test_an_empty_prediction_has_a_volume_of_0_and_is_doubted(run: Path, tmp_pat
 
 def test_expected_dice_of_every_case_lies_beside_the_predictions(run: Path, tmp_path: Path) -> None:
     """The network's logits are 9 times the intensity and minus that: for 1.5 and 3 no doubt, for 0.1 a probability
-    of 1 / (1 + exp(-1.8)) = 0.858."""
+    of 1 / (1 + exp(-1.8)) = 0.858, sharpened 1 / (1 + exp(-3.6))."""
     doubtful = np.full((12, 12, 12), -1.0, np.float32)
     doubtful[0, 0, 0], doubtful[2:5, 2:5, 2:5] = -2.0, 0.1
     write(tmp_path / "in/b.nii.gz", image())
     write(tmp_path / "in/a.nii.gz", doubtful)
-    predict(run, [tmp_path / "in"], tmp_path / "out", device="cpu")
+    summary = predict(run, [tmp_path / "in"], tmp_path / "out", device="cpu")
+    assert [case for case, _ in summary.ranking] == ["a", "b"]
     header, first, second = rows(tmp_path / "out/quality.csv")
     assert header == ["case", "class", "expected_dice"]
-    sure = 1 / (1 + np.exp(-1.8))
+    sure = 1 / (1 + np.exp(-3.6))
     assert first[:2] == ["a", "tumour"]
     assert float(first[2]) == pytest.approx(2 * sure / (1 + sure), abs=1e-3)
     assert second == ["b", "tumour", "1.0000"]

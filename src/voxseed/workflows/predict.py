@@ -46,6 +46,7 @@ class PredictionSummary:
         complete: how many cases were there already, of the same model, options and inputs.
         elsewhere: how many cases another job is working on.
         doubts: case and reason, of this job's cases and those that were there already.
+        ranking: case and expected Dice, mean over classes, of the same cases, worst first.
     """
 
     out: Path
@@ -53,6 +54,7 @@ class PredictionSummary:
     complete: int
     elsewhere: int
     doubts: tuple[tuple[str, Doubt], ...]
+    ranking: tuple[tuple[str, float], ...]
 
     def rows(self) -> list[tuple[str, str, str, str]]:
         """One row per doubt: case, class, rule, reason."""
@@ -162,7 +164,8 @@ class _Work:
         if problems:
             raise InputError(_failures(problems, len(cases), self.out))
         doubts = tuple((record.case, doubt) for record in records for doubt in record.doubts)
-        return PredictionSummary(self.out, tuple(written), complete, elsewhere, doubts)
+        ranking = sorted(((record.case, record.mean_expected_dice) for record in records), key=lambda each: each[1])
+        return PredictionSummary(self.out, tuple(written), complete, elsewhere, doubts, tuple(ranking))
 
     def label_path(self, case: PredictionInput) -> Path:
         return self.out / f"{case.case}{FORMATS[self.format] if self.format else case.ending}"

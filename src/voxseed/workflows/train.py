@@ -15,7 +15,7 @@ from voxseed.methods.base import METHODS
 from voxseed.methods.recipes import Recipe, get_recipe
 from voxseed.supervision.kinds import SupervisionKind
 from voxseed.training.job import Job
-from voxseed.training.planning import Plan
+from voxseed.training.plan import Plan
 from voxseed.training.run import execute
 from voxseed.training.run_folder import RunFolder
 from voxseed.training.settings import RunSettings, load_run_settings, read_run_settings

@@ -2,9 +2,10 @@
 
     python -m benchmarks.annotator --data ../shared/data/Dataset101_LeftAtrium --out OUT
 
-The annotator looks at the dense label as a person looks at the image. It places what the server says is still missing:
-a point inside, near the middle, then one beyond the object's edge in each direction, in the slices through the point
-inside, as the page shows them. Where nothing grows it adds a point inside, as the page advises.
+The annotator knows where a person would click from a simulated annotation of the case: near the middle, and how far
+beyond each edge. It places what the server says is still missing, and clicks where the page shows it: after the first
+click all slices go through the point inside, so the others lie in them. What grows is compared with what grows from the
+simulated points themselves.
 """
 
 import argparse
@@ -24,22 +25,16 @@ from typing import Any
 import numpy as np
 
 from voxseed import __version__
+from voxseed.data.annotations import ObjectPoints
 from voxseed.data.datasets import Dataset
 from voxseed.data.point_roles import DIRECTIONS, INSIDE
-from voxseed.data.protocols.base import SimulationSettings, generator
-from voxseed.data.protocols.objects import DenseObject, find_objects, to_mm
 from voxseed.data.valid_region import valid_region
-from voxseed.data.volumes import Volume, canonical
 from voxseed.evaluation.statistics import bootstrap_interval
 from voxseed.files import write_text
 from voxseed.supervision.build import build_supervision
 from voxseed.supervision.expansion import ExpansionSettings
 from voxseed.supervision.quality import precision_and_recall
 from voxseed.workflows.simulate import simulate
-
-_MARGIN_VOXELS = (1, 5)
-_ANOTHER_DRAW = 1000
-"""Added to the seed: the annotator clicks elsewhere than the simulation."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +88,12 @@ def main() -> None:
     data = Dataset.open(chosen.data)
     names = sorted(data.splits().test_cases((*data.cases, *data.test_cases)))[: chosen.cases]
     took: list[Annotated] = []
-    qualities: dict[str, list[list[tuple[float, float]]]] = {"page": [], "simulated": []}
+    qualities: dict[str, list[list[tuple[float, float]]]] = {"simulated": [], "page": []}
     for seed in range(chosen.seeds):
         places = {kind: chosen.out / f"{kind}-{seed}" for kind in qualities}
-        took += _annotated(data, names, places["page"], seed)
         if not places["simulated"].exists():
-            simulate(chosen.data, "points", out=places["simulated"], seed=seed, margin_voxels=_MARGIN_VOXELS)
+            simulate(chosen.data, "points", out=places["simulated"], seed=seed)
+        took += _annotated(data, names, places)
         for kind, place in places.items():
             qualities[kind].append([_quality(data, place, name) for name in names])
     table = "\n".join(_lines(took, {kind: np.array(each) for kind, each in qualities.items()}))
@@ -109,52 +104,42 @@ def main() -> None:
     print(table)
 
 
-def _annotated(data: Dataset, names: Sequence[str], place: Path, seed: int) -> list[Annotated]:
-    page = Page(data.root, place)
+def _annotated(data: Dataset, names: Sequence[str], places: dict[str, Path]) -> list[Annotated]:
+    known = data.annotations(str(places["simulated"]))
+    page = Page(data.root, places["page"])
     try:
-        return [_annotate(page, data, name, generator(seed + _ANOTHER_DRAW, name)) for name in names]
+        return [_annotate(page, name, known.read(name).points) for name in names]
     finally:
         page.close()
 
 
-def _annotate(page: Page, data: Dataset, case: str, rng: np.random.Generator) -> Annotated:
-    """Annotate every object of a case."""
-    label = data.read_label(case)
-    if label is None:
-        raise SystemExit(f"Case {case} has no dense label to look at.")
-    turned = canonical(Volume(data.labels.to_class_indices(label.array), label.affine))
-    found = find_objects(turned.array, data.labels, turned.spacing_mm, SimulationSettings())
+def _annotate(page: Page, case: str, known: Sequence[ObjectPoints]) -> Annotated:
+    """Annotate every object of a case, as the simulated points say where it is."""
     path = f"/api/cases/{case}"
     page.ask("POST", f"{path}/claim", {"client": "scripted"})
-    page.ask("GET", path)
+    affine = np.array(page.ask("GET", path)["affine"])
     times: list[float] = []
-    warnings = 0
-    for item in found.objects:
-        warnings += _place(page, path, item, turned.affine, rng, times)
+    warnings = sum(_place(page, path, item, affine, times) for item in known)
     page.ask("PUT", f"{path}/state", {"state": "done"})
     return Annotated(len(times), sum(times), max(times), warnings)
 
 
-def _place(
-    page: Page, path: str, item: DenseObject, affine: np.ndarray, rng: np.random.Generator, times: list[float]
-) -> int:
+def _place(page: Page, path: str, known: ObjectPoints, affine: np.ndarray, times: list[float]) -> int:
     """Place points on an object, each after the server's answer to the one before; how many warnings remained."""
+    inside, outside = (_voxels(points, affine) for points in (known.inside_mm, known.outside_mm))
+    named = {"class_name": known.class_name, "object_number": known.object_number}
     points: list[dict[str, Any]] = []
-    inside = item.inside_voxels(1, rng)[0]
-    role = INSIDE
     warnings: list[str] = []
+    role = INSIDE
     while role:
-        voxel = inside if role == INSIDE else _beyond(item, inside, role, rng)
-        points.append({"role": role, "mm": to_mm(voxel[None], affine)[0].tolist()})
-        named = {"class_name": item.class_name, "object_number": item.object_number}
+        voxel = inside[0] if role == INSIDE else _beyond(inside[0], outside, role)
+        points.append({"role": role, "mm": (affine @ [*voxel, 1])[:3].tolist()})
         begun = time.perf_counter()
         saved = page.ask("PUT", f"{path}/objects", {**named, "points": points})
         role = _asked_for(saved["problem"])
         if not role:
             warnings = page.ask("POST", f"{path}/growth", named)["warnings"]
         times.append(time.perf_counter() - begun)
-        if not role and any("Nothing grew" in each for each in warnings) and len(points) == 1 + len(DIRECTIONS):
-            role, inside = INSIDE, item.inside_voxels(2, rng)[-1]
     return len(warnings)
 
 
@@ -166,18 +151,18 @@ def _asked_for(problem: str) -> str:
     return found[1] if found else ""
 
 
-def _beyond(item: DenseObject, inside: np.ndarray, role: str, rng: np.random.Generator) -> np.ndarray:
-    """A voxel of the slices through the inside point, beyond the object's edge in a direction, within the volume."""
-    axis, end = next((axis, end) for axis, pair in enumerate(_PAIRS) for end in (0, 1) if pair[end] == role)
-    margin = int(rng.integers(_MARGIN_VOXELS[0], _MARGIN_VOXELS[1] + 1))
-    edge = item.stop[axis] - 1 + margin if end else item.start[axis] - margin
+def _voxels(points_mm: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """(N, 3), in canonical order."""
+    inverse = np.linalg.inv(affine)
+    return points_mm @ inverse[:3, :3].T + inverse[:3, 3]
+
+
+def _beyond(inside: np.ndarray, outside: np.ndarray, role: str) -> np.ndarray:
+    """Beyond the object's edge in a direction, as far as known, but in the slices through the point inside."""
+    axis, end = divmod(DIRECTIONS.index(role), 2)
     voxel = inside.copy()
-    voxel[axis] = np.clip(edge, 0, item.volume_shape[axis] - 1)
+    voxel[axis] = outside[:, axis].max() if end else outside[:, axis].min()
     return voxel
-
-
-_PAIRS = tuple(zip(DIRECTIONS[::2], DIRECTIONS[1::2], strict=True))
-"""Low and high end of each canonical axis."""
 
 
 def _quality(data: Dataset, annotations: Path, case: str) -> tuple[float, float]:
@@ -196,14 +181,19 @@ def _lines(took: Sequence[Annotated], qualities: dict[str, np.ndarray]) -> list[
     """The tables. `qualities`: (seeds, cases, 2) by kind."""
     lines = ["| points | precision | recall |", "|---|---|---|"]
     for kind, values in qualities.items():
-        precision, recall = values.mean(axis=(0, 1))
-        lines.append(f"| {kind} | {precision:.3f} | {recall:.3f} |")
-    differences = (qualities["page"] - qualities["simulated"]).mean(axis=0)  # (cases, 2)
-    cells = []
-    for values in differences.T:
-        low, high = bootstrap_interval(values)
-        cells.append(f"{values.mean():+.3f} ({low:+.3f} to {high:+.3f})")
-    lines += [f"| difference | {' | '.join(cells)} |", ""]
+        lines.append(_row(kind, [f"{value:.3f}" for value in values.mean(axis=(0, 1))]))
+    differences = (qualities["page"] - qualities["simulated"]).mean(axis=0).T  # (2, cases)
+    intervals = [bootstrap_interval(values) for values in differences]
+    cells = [
+        f"{values.mean():+.4f} ({low:+.4f} to {high:+.4f})"
+        for values, (low, high) in zip(differences, intervals, strict=True)
+    ]
+    largest = np.abs(qualities["page"] - qualities["simulated"]).max(axis=(0, 1))
+    spread = qualities["simulated"].mean(axis=1).std(axis=0, ddof=1)
+    lines.append(_row("difference, mean over seeds", cells))
+    lines.append(_row("largest difference of a case", [f"{value:.4f}" for value in largest]))
+    lines.append(_row("standard deviation between seeds, simulated", [f"{value:.3f}" for value in spread]))
+    lines.append("")
     clicks = [each.clicks for each in took]
     lines += [
         f"Clicks per case: {min(clicks)} to {max(clicks)}, median {median(clicks):g}.",
@@ -212,6 +202,10 @@ def _lines(took: Sequence[Annotated], qualities: dict[str, np.ndarray]) -> list[
         f"Cases with a warning at the end: {sum(each.warnings > 0 for each in took)} of {len(took)}.",
     ]
     return lines
+
+
+def _row(name: str, cells: Sequence[str]) -> str:
+    return f"| {name} | {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

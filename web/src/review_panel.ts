@@ -140,7 +140,7 @@ export class ReviewPanel {
     const count = (verdict: Verdict) => ready.filter((each) => each.verdict === verdict).length;
     const predicted = ready.length === cases.length ? `${cases.length} cases` : `${ready.length} of ${cases.length} cases predicted`;
     const verdicts = [`${count("accepted")} accepted`, `${count("flagged")} flagged`, `${count("undecided")} to review`];
-    find("#progress").textContent = `${predicted}${is_predicting ? "…" : ""}: ${verdicts.join(", ")}`;
+    find("#progress").textContent = `${predicted}${is_predicting ? "…" : ""}\n${verdicts.join(", ")}`;
     find("#predicting-problem").hidden = problem === "";
     find("#predicting-problem").textContent = problem;
   }

@@ -199,7 +199,10 @@ export class Panel {
           ? `${name}: all seven points are set. Add points inside if you like. O: another object.${this.app.review === null ? " D: done." : ""}`
           : `${name}: ${sentence(role ?? ROLES[0], dataset.protocol === "extreme-points")}`;
     } else if (stage.mode === "paint") {
-      guide.textContent = "Paint with the left button. Unpainted voxels stay unannotated.";
+      guide.textContent =
+        this.app.review === null
+          ? "Paint with the left button. Unpainted voxels stay unannotated."
+          : "Paint what is predicted wrongly; the rest stays unannotated. S: rest of the slice as predicted.";
     } else if (stage.mode === "box") {
       guide.textContent = "Drag a rectangle around the object; a second one in another view sets the third side.";
     } else if (this.app.reviewPanel !== null) {

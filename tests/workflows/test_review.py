@@ -1,8 +1,10 @@
 """What a review knows: which predictions are of this model and these images, in which order, and what was said."""
 
+import json
 import os
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from voxseed.data.volumes import Volume, write_volume
 from voxseed.errors import InputError
 from voxseed.inference.doubts import Doubt
 from voxseed.workflows.prediction_inputs import files_status
-from voxseed.workflows.prediction_records import PredictionRecord, write_record
+from voxseed.workflows.prediction_records import VERSION, PredictionRecord, record_path, write_record
 from voxseed.workflows.review import NotPredictedError, Review, ReviewedModel, review_folder
 from voxseed.workflows.verdicts import Verdict
 
@@ -169,3 +171,26 @@ def test_the_next_case_is_one_without_annotation(review: Review, predicted: Pred
 
 def test_predictions_lie_beside_the_run(data: Dataset, tmp_path: Path) -> None:
     assert review_folder(tmp_path / "runs/first", data) == tmp_path / "runs/first-review/data"
+
+
+def test_two_thousand_cases_are_listed_in_a_second(tmp_path: Path) -> None:
+    data = Dataset.create(tmp_path / "many", "Many", ["CT"], ["kidney", "cyst"])
+    (data.root / "imagesTr").mkdir()
+    for number in range(2000):
+        (data.root / "imagesTr" / f"case_{number:04d}_0000.nii.gz").touch()
+    data = Dataset.open(data.root)
+    out = tmp_path / "out"
+    (out / "records").mkdir(parents=True)
+    for number, case in enumerate(data.cases):
+        (out / f"{case}.nii.gz").touch()
+        origin = {"model": "digest", **files_status(data.image_paths(case))}
+        dice = {"kidney": 1 - number / 2000}
+        record = PredictionRecord(case, origin, (f"{case}.nii.gz",), (), (), dice, None, (1.0,))
+        content = {"version": VERSION, **asdict(record)}
+        record_path(out, case).write_text(json.dumps(content))  # without write_json's waiting for the disk
+    begun = time.process_time()
+    review = Review(data, MODEL, out)
+    cases = review.cases()
+    assert time.process_time() - begun < 1
+    assert [each.case for each in cases] == list(reversed(data.cases))
+    review.close()

@@ -13,6 +13,7 @@ from voxseed.data.datasets import Dataset
 from voxseed.data.grids import require_same_grid
 from voxseed.data.labels import Labels
 from voxseed.data.volumes import Volume, read_label, read_volume
+from voxseed.devices import resolve_device
 from voxseed.errors import InputError
 from voxseed.types import LabelArray
 from voxseed.workflows.prediction_inputs import files_status
@@ -58,7 +59,8 @@ class ReviewedModel:
         """
         from voxseed.inference.predictor import Predictor, model_digest
 
-        predictor = Predictor.load(run, device=device)
+        resolve_device(device)
+        predictor = Predictor.load(run, device="cpu")  # the device's memory is for the process that predicts
         options = {**_opinions(predictor), "device": device}
         channels = predictor.model.description.preprocessing.channel_names
         return cls(run, model_digest(run), predictor.model.labels, channels, options)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from voxseed.data.datasets import Dataset
 from voxseed.data.labels import Labels
 from voxseed.data.volumes import Volume, write_volume
 from voxseed.errors import InputError
+from voxseed.inference import predictor
 from voxseed.inference.doubts import Doubt
 from voxseed.workflows.prediction_inputs import files_status
 from voxseed.workflows.prediction_records import VERSION, PredictionRecord, record_path, write_record
@@ -167,6 +169,27 @@ def test_the_next_case_is_one_without_annotation(review: Review, predicted: Pred
         predicted(case, dice)
     assert review.next_to_annotate([]).case == "bert"  # all look the same: the one that is predicted worst
     assert review.next_to_annotate(["bert"]).case == "carl"
+
+
+@pytest.mark.parametrize(
+    ("members", "is_random", "expected"),
+    [
+        (("primary",), False, {}),  # one opinion
+        (("primary",), True, {"uncertainty": True, "samples": 6}),
+        (("primary", "auxiliary"), False, {"uncertainty": True}),
+        (("primary", "auxiliary"), True, {"uncertainty": True}),
+    ],
+)
+def test_an_uncertainty_is_asked_of_several_opinions(
+    monkeypatch: pytest.MonkeyPatch, members: tuple[str, ...], is_random: bool, expected: dict[str, object]
+) -> None:
+    description = SimpleNamespace(preprocessing=SimpleNamespace(channel_names=("CT",)))
+    model = SimpleNamespace(networks=dict.fromkeys(members), labels=MODEL.labels, description=description)
+    monkeypatch.setattr(predictor, "model_digest", lambda run: "digest")
+    monkeypatch.setattr(
+        predictor.Predictor, "load", lambda run, device: SimpleNamespace(model=model, is_random=is_random)
+    )
+    assert ReviewedModel.load(MODEL.run, "cpu") == replace(MODEL, options={**expected, "device": "cpu"})
 
 
 def test_predictions_lie_beside_the_run(data: Dataset, tmp_path: Path) -> None:

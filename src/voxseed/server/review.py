@@ -96,8 +96,10 @@ class ReviewApi:
         if kind == "labels":
             return _bytes_of(self._review.labels(case, prediction))
         volume = self._review.uncertainty(case, prediction)
-        levels = np.rint(np.clip(volume.array, 0, 1) * _UNCERTAINTY_LEVELS).astype(np.uint8)
-        return _bytes_of(Volume(levels, volume.affine))
+        levels = volume.array.astype(np.float32)
+        np.clip(levels, 0, 1, out=levels)  # in place: large volumes are copied once
+        levels *= _UNCERTAINTY_LEVELS
+        return _bytes_of(Volume(np.rint(levels, out=levels).astype(np.uint8), volume.affine))
 
 
 def _bytes_of(volume: Volume) -> bytes:

@@ -1,5 +1,6 @@
 """Prediction of cases with a trained model, on their own grids."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -158,6 +159,11 @@ class Predictor:
             uncertainty=case.native_values(maps[-1]) if uncertainty else None,
         )
 
+    @property
+    def is_random(self) -> bool:
+        """Whether samples of the members differ."""
+        return all(_is_random(self._networks[name]) for name in self.members)
+
     def require_uncertainty(self) -> None:
         """Check that there are several opinions, which can differ.
 
@@ -222,8 +228,7 @@ class Predictor:
 
     def _require_random(self) -> None:
         for name in self.members:
-            network = self._networks[name]
-            if not (isinstance(network, Network) and network.is_random):
+            if not _is_random(self._networks[name]):
                 raise InputError(
                     f"Network {name!r} of the model draws no random numbers, so that all samples would be the same. "
                     "Predict without --samples."
@@ -245,6 +250,10 @@ class Predictor:
         free, _ = torch.cuda.mem_get_info(self._device)
         needed = 4 * image[0].numel() * (len(image) + 2) + 2 * self._result_bytes(image)
         return needed < _DEVICE_MEMORY_SHARE * free
+
+
+def _is_random(network: nn.Module) -> bool:
+    return isinstance(network, Network) and network.is_random
 
 
 def spread(opinions: Tensor) -> Tensor:
@@ -289,6 +298,11 @@ def class_confidence(probabilities: FloatArray) -> tuple[float, ...]:
     return tuple(
         float(total / count) if count else float("nan") for total, count in zip(sums[1:], counts[1:], strict=True)
     )
+
+
+def model_digest(folder: Path) -> str:
+    """SHA-256 of the model's description, which holds the checksum of its weights."""
+    return hashlib.sha256((model_folder(folder) / DESCRIPTION_NAME).read_bytes()).hexdigest()
 
 
 def model_folder(folder: Path) -> Path:

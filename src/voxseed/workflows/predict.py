@@ -1,6 +1,5 @@
 """Predict cases with the model of a run."""
 
-import hashlib
 import logging
 import math
 from collections.abc import Sequence
@@ -17,11 +16,11 @@ from voxseed.data.volumes import Volume, write_volume
 from voxseed.errors import InputError, InterruptedRunError
 from voxseed.evaluation.calibration import PROBABILITIES_FOLDER
 from voxseed.inference.doubts import Doubt, find_doubts
-from voxseed.inference.model_files import DESCRIPTION_NAME
-from voxseed.inference.predictor import Prediction, Predictor, model_folder
+from voxseed.inference.predictor import Prediction, Predictor, model_digest
 from voxseed.progress import track
-from voxseed.workflows.prediction_inputs import PredictionInput, find_inputs
+from voxseed.workflows.prediction_inputs import PredictionInput, files_status, find_inputs
 from voxseed.workflows.prediction_records import (
+    UNCERTAINTY_FOLDER,
     PredictionRecord,
     locks_folder,
     object_volumes,
@@ -33,7 +32,6 @@ from voxseed.workflows.shards import Shard, claimed
 
 _log = logging.getLogger("voxseed")
 _DATASET_FOLDERS = ("imagesTr", "imagesTs", "labelsTr", "labelsTs")
-UNCERTAINTY_FOLDER = "uncertainty"
 DICOM_SEG: Final = "dicom-seg"
 FORMATS: Final = {"nifti": ".nii.gz", "nrrd": ".nrrd", DICOM_SEG: ".dcm"}
 
@@ -114,7 +112,7 @@ def predict(
         predictor.require_uncertainty()
     description, classes = predictor.model.description, predictor.model.labels.foreground
     cases = find_inputs([Path(each) for each in inputs], description.preprocessing.channel_names, classes, series)
-    work = _Work(predictor, out, format, probabilities, uncertainty, _digest(Path(run)))
+    work = _Work(predictor, out, format, probabilities, uncertainty, model_digest(Path(run)))
     _require_writable_as(format, cases)
     _require_no_overwriting(cases, work)
     try:
@@ -224,7 +222,6 @@ class _Work:
 
     def _origin(self, case: PredictionInput) -> dict[str, Any]:
         """Model, options, and size and time of the input files, as JSON has them."""
-        status = [path.stat() for path in case.files()]
         return {
             "model": self.model,
             "members": list(self.predictor.members),
@@ -232,14 +229,8 @@ class _Work:
             "probabilities": self.probabilities,
             "samples": self.predictor.samples,
             "uncertainty": self.uncertainty,
-            "input_bytes": sum(each.st_size for each in status),
-            "input_changed_ns": max(each.st_mtime_ns for each in status),
+            **files_status(case.files()),
         }
-
-
-def _digest(run: Path) -> str:
-    """Of the model's description, which holds the checksum of its weights."""
-    return hashlib.sha256((model_folder(run) / DESCRIPTION_NAME).read_bytes()).hexdigest()
 
 
 def _failures(problems: Sequence[str], case_count: int, out: Path) -> str:

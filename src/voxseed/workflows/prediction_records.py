@@ -21,6 +21,7 @@ from voxseed.metrics.overlap import MM3_PER_ML
 from voxseed.types import LabelArray
 
 RECORDS_FOLDER = "records"
+UNCERTAINTY_FOLDER = "uncertainty"
 VOLUMES_NAME = "volumes.csv"
 DISTRUST_NAME = "distrust.csv"
 QUALITY_NAME = "quality.csv"
@@ -98,7 +99,7 @@ def locks_folder(out: Path) -> Path:
 
 def write_record(out: Path, record: PredictionRecord) -> None:
     """Write or replace a case's record, atomically."""
-    write_json(_path(out, record.case), {"version": VERSION, **asdict(record)})
+    write_json(record_path(out, record.case), {"version": VERSION, **asdict(record)})
 
 
 def read_record(out: Path, case: str) -> PredictionRecord | None:
@@ -107,7 +108,7 @@ def read_record(out: Path, case: str) -> PredictionRecord | None:
     Raises:
         InputError: if it is damaged or of another version.
     """
-    path = _path(out, case)
+    path = record_path(out, case)
     if not path.is_file():
         return None
     content = read_json_object(path)
@@ -163,7 +164,8 @@ def _write_uncertainties(out: Path, records: Sequence[PredictionRecord]) -> None
     write_text(out / UNCERTAINTY_NAME, _csv(("case", "uncertainty"), rows))
 
 
-def _path(out: Path, case: str) -> Path:
+def record_path(out: Path, case: str) -> Path:
+    """Where the record of a case is, or would be."""
     return out / RECORDS_FOLDER / f"{case}.json"
 
 

@@ -8,7 +8,7 @@ from voxseed.workflows.prediction_records import PredictionRecord
 def propose(records: Iterable[PredictionRecord], annotated: Collection[str], count: int = 10) -> tuple[str, ...]:
     """The cases to annotate next: those with the lowest expected Dice, mean over classes, the lowest first.
 
-    That is where the model is expected to be worst. It was not measured to teach more than a random order, see
+    Their predictions most need to be put right. As a training set they were no better than cases in random order, see
     docs/results/review.md.
 
     Args:

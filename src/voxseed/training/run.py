@@ -3,8 +3,9 @@
 import hashlib
 import logging
 import math
+import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -33,7 +34,7 @@ from voxseed.training.run_folder import COMPLETE, RunFolder, RunRecord, StageRec
 from voxseed.training.seeds import mixed_seed
 from voxseed.training.selection import BestOnDense, best_weights
 from voxseed.training.settings import read_run_settings
-from voxseed.training.stages import StageJob, Weights, quiet_lightning, run_stage, stage_weights
+from voxseed.training.stages import StageJob, Weights, quiet_lightning, run_stage
 
 _log = logging.getLogger("voxseed")
 _MOST_PREPARED_TOGETHER = 4
@@ -52,29 +53,57 @@ def execute(job: Job, resume: bool, on_plan: Callable[[Plan], None] | None = Non
         InterruptedRunError: on Ctrl-C; says how to resume.
     """
     _require_starts(job)
-    with job.folder.locked(), _interrupts_explained(job.folder):
-        if job.folder.exists:
-            _require_same_run(job, resume)
-            if job.folder.read().state == COMPLETE:
-                return
-        else:
-            job.folder.require_free()
-        preprocessing = fit_preprocessing(job)
-        plan = make_plan(job, preprocessing)
-        if on_plan is not None:
-            on_plan(plan)
-        job.cache.require_room(plan.cache_bytes)
-        source = job.source(preprocessing)
-        cases = map_in_threads(source.prepare, job.train_cases, "Preparing cases", _MOST_PREPARED_TOGETHER)
-        _start(job, plan, cases)
-        with _logged_to(job.folder.log_path):
-            for row in plan.rows():
-                _log.info("%s: %s", *row)
-            _warn_of_missing_background(cases)
+    with job.folder.locked() if job.team.is_first else nullcontext(), _interrupts_explained(job.folder):
+        plan = job.team.first(lambda: _planned(job, resume, on_plan))
+        if plan is None:
+            return
+        cases = job.team.once_per_machine(lambda: _prepared(job, plan))
+        job.team.first(lambda: _start(job, plan, cases))
+        _require_same_files(job, cases)
+        with _logged_to(job.folder.log_path) if job.team.is_first else nullcontext():
+            job.team.first(lambda: _log_plan(plan, cases))
             _run_stages(job, plan, cases)
 
 
-def _warn_of_missing_background(cases: list[TrainingCase]) -> None:
+def _planned(job: Job, resume: bool, on_plan: Callable[[Plan], None] | None) -> Plan | None:
+    """The plan of the run, or of what is left of it; None if nothing is."""
+    if job.folder.exists:
+        _require_same_run(job, resume)
+        if job.folder.read().state == COMPLETE:
+            return None
+    else:
+        job.folder.require_free()
+    plan = make_plan(job, fit_preprocessing(job))
+    if on_plan is not None:
+        on_plan(plan)
+    return plan
+
+
+def _prepared(job: Job, plan: Plan) -> list[TrainingCase]:
+    job.cache.require_room(plan.cache_bytes)
+    source = job.source(plan.preprocessing)
+    return map_in_threads(source.prepare, job.train_cases, "Preparing cases", _MOST_PREPARED_TOGETHER)
+
+
+def _require_same_files(job: Job, cases: list[TrainingCase]) -> None:
+    """Every process must see the data and the run of the first one."""
+    own = _fingerprint(cases)
+    if job.team.first(lambda: own) != own:
+        raise InputError(
+            f"{job.dataset.root}: the images or annotations on {socket.gethostname()} are not those that the first "
+            "process sees. Use one file system, or the same files on every machine."
+        )
+    if not job.folder.exists:
+        raise InputError(
+            f"{job.folder.path}: {socket.gethostname()} does not see the run that the first process has begun here. "
+            "Choose a --run on a file system that all machines share."
+        )
+
+
+def _log_plan(plan: Plan, cases: list[TrainingCase]) -> None:
+    """What is decided, and what is doubtful about it."""
+    for row in plan.rows():
+        _log.info("%s: %s", *row)
     without = [case.name for case in cases if not case.has_background]
     if without:
         _log.warning(
@@ -106,19 +135,26 @@ def _require_starts(job: Job) -> None:
 def _run_stages(job: Job, plan: Plan, cases: list[TrainingCase]) -> None:
     quiet_lightning()
     weights: Weights = {member: start.state for member, start in job.starts.items()}
-    record = job.folder.read()
+    record = job.team.first(job.folder.read)
     for index, stage in enumerate(plan.stages):
         path = job.folder.stage_path(index, record)
         if record.stages[index].state == COMPLETE:
-            weights = _saved_weights(path / "model")
+            weights = job.team.first(lambda model=path / "model": _saved_weights(model))  # type: ignore[misc]
             continue
         path.mkdir(parents=True, exist_ok=True)
         weights = _train_stage(job, plan, index, stage, path, cases, weights)
-        ranges = _class_ranges(job, plan, cases)
-        _save(job, plan, stage, weights, ranges, path / "model")
-        if index == len(plan.stages) - 1:
-            _save(job, plan, stage, weights, ranges, job.folder.model_path)
-        job.folder.complete_stage(index)
+        if job.team.is_first:
+            _finish_stage(job, plan, index, path, cases, weights)
+    job.team.wait()
+
+
+def _finish_stage(job: Job, plan: Plan, index: int, path: Path, cases: list[TrainingCase], weights: Weights) -> None:
+    """Leave the model of a stage, and of the run if it was the last."""
+    ranges = _class_ranges(job, plan, cases)
+    _save(job, plan, plan.stages[index], weights, ranges, path / "model")
+    if index == len(plan.stages) - 1:
+        _save(job, plan, plan.stages[index], weights, ranges, job.folder.model_path)
+    job.folder.complete_stage(index)
 
 
 def _train_stage(
@@ -152,6 +188,7 @@ def _train_stage(
         devices=job.devices,
         workers=plan.workers,
         optimiser=settings.optimiser,
+        team=job.team,
     )
 
     def build() -> Method:
@@ -163,8 +200,8 @@ def _train_stage(
         callbacks.append(Relabelling(rounds, cases, patches, settings.inference.overlap))
     if job.val_cases:
         callbacks.append(BestOnDense(path, _validation_cases(job, plan), plan.patch_shape, settings.inference.overlap))
-    run_stage(stage_job, build, PatchDataset(cases, patches, rounds), callbacks)
-    return _kept_weights(job, path)
+    last = run_stage(stage_job, build, PatchDataset(cases, patches, rounds), callbacks)
+    return job.team.first(lambda: best_weights(path)) if job.val_cases else last
 
 
 def _rounds(job: StageJob, count: int) -> Rounds | None:
@@ -191,6 +228,9 @@ def _method(job: Job, plan: Plan, stage: PlannedStage, seed: tuple[int, int], we
 
 
 def _validation_cases(job: Job, plan: Plan) -> list[TrainingCase]:
+    """Cases that the first process looks at."""
+    if not job.team.is_first:
+        return []
     source = job.source(plan.preprocessing, SupervisionKind.DENSE)
     return map_in_threads(source.prepare, job.val_cases, "Preparing validation cases", _MOST_PREPARED_TOGETHER)
 
@@ -198,10 +238,6 @@ def _validation_cases(job: Job, plan: Plan) -> list[TrainingCase]:
 def _saved_weights(folder: Path) -> Weights:
     """Weights of a finished stage, whose checkpoints are no longer needed."""
     return {member: dict(network.state_dict()) for member, network in load_model(folder).networks.items()}
-
-
-def _kept_weights(job: Job, path: Path) -> Weights:
-    return best_weights(path) if job.val_cases else stage_weights(path)
 
 
 def _class_ranges(job: Job, plan: Plan, cases: list[TrainingCase]) -> dict[str, ClassRange]:

@@ -13,9 +13,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback
-
 from voxseed.errors import InterruptedRunError
 
 GRACE_SECONDS = 30.0
@@ -51,11 +48,3 @@ def _listen(heard: socket.socket, done: threading.Event, grace_seconds: float) -
     if not done.wait(grace_seconds):
         sys.stderr.write("voxseed: Interrupted while waiting for other processes; --resume goes on.\n")
         os._exit(InterruptedRunError.exit_code)
-
-
-class TerminatesLikeCtrlC(Callback):
-    """Takes SIGTERM back from Lightning, whose handler talks to the other processes in the middle of a step."""
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Lightning's hook, after Lightning has set its handlers; it restores earlier ones itself."""
-        signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -18,7 +18,6 @@ from torch.utils.data import DataLoader
 from voxseed.errors import InputError, InterruptedRunError
 from voxseed.methods.base import Method
 from voxseed.training.checkpoints import EpochCheckpoint, StageCheckpointIO, checkpoint_path, read_checkpoint
-from voxseed.training.interrupts import TerminatesLikeCtrlC
 from voxseed.training.loop import TrainingModule
 from voxseed.training.patches import EpochSampler, PatchDataset, patch_loader
 from voxseed.training.settings import OptimiserSettings
@@ -134,7 +133,7 @@ class StageData(pl.LightningDataModule):
 def _trainer(job: StageJob, callbacks: list[Callback]) -> pl.Trainer:
     launch = job.team.launch
     if launch is not None:
-        callbacks = [*callbacks, TerminatesLikeCtrlC()]
+        callbacks = [*callbacks, _TerminatesLikeCtrlC()]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return pl.Trainer(
@@ -184,6 +183,14 @@ def _end_processes(trainer: pl.Trainer) -> None:
     """End the other processes, which may wait for each other for ever; whatever they write is whole or not there."""
     if trainer.strategy.launcher is not None:
         trainer.strategy.launcher.kill(getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+class _TerminatesLikeCtrlC(Callback):
+    """Takes SIGTERM back from Lightning, whose handler talks to the other processes in the middle of a step."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Lightning's hook, after Lightning has set its handlers; it restores earlier ones itself."""
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 class _QuietSpawn(DDPStrategy):

@@ -1,6 +1,8 @@
 """Recipes for machines and the list of licences: what can be known of them without building anything."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib.metadata import distribution
@@ -58,6 +60,46 @@ def test_scripts_of_jobs_are_shell(name):
     options = [index for index, line in enumerate(lines) if line.startswith("#SBATCH")]
     assert max(options) < first_command, "SLURM reads no option after the first command"
     assert "#SBATCH --requeue" in lines
+
+
+def shellcheck(text: str, shell: str) -> None:
+    """What ShellCheck has to say of a script, which is nothing."""
+    program = linter("shellcheck")
+    words = [program, "--shell", shell, "-"]
+    found = subprocess.run(words, input=text, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
+
+
+def linter(name: str) -> str:
+    """A program that the test tools bring, beside this Python."""
+    program = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if program is None:
+        pytest.skip(f"needs {name}")
+    return program
+
+
+@pytest.mark.parametrize("path", [*sorted(DEPLOY.glob("*.sbatch")), ROOT / ".ci/run"], ids=lambda path: path.name)
+def test_shellcheck_accepts_the_scripts(path):
+    shellcheck(path.read_text(), "bash")
+
+
+@pytest.mark.parametrize("section", ["post", "environment", "runscript", "test"])
+def test_shellcheck_accepts_the_sections_of_the_apptainer_recipe(section):
+    text = (DEPLOY / "voxseed.def").read_text().split(f"%{section}\n")[1].split("\n%")[0]
+    shellcheck(re.sub("^    ", "", text, flags=re.MULTILINE), "sh")
+
+
+def test_hadolint_accepts_the_docker_recipe():
+    found = subprocess.run([linter("hadolint"), DEPLOY / "Dockerfile"], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
+
+
+def test_the_linters_find_what_is_wrong(tmp_path):
+    with pytest.raises(AssertionError, match="SC2086"):
+        shellcheck("#!/bin/bash\nls $1\n", "bash")
+    (tmp_path / "Dockerfile").write_text("FROM python\nRUN cd /src\n")
+    words = [linter("hadolint"), tmp_path / "Dockerfile"]
+    assert subprocess.run(words, capture_output=True, check=False).returncode == 1
 
 
 @pytest.mark.parametrize(("code", "requeued"), [(0, False), (2, False), (3, True)])

@@ -1,8 +1,11 @@
 """Training with processes of several machines, which here are two network namespaces joined by a cable."""
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -114,3 +117,59 @@ def test_two_machines_learn_what_one_process_learns_from_a_double_batch(
     for name, value in weights(doubled).items():
         torch.testing.assert_close(weights(run)[name], value, rtol=0, atol=1e-5)
     assert torch.load(run / "stages" / "01-partial" / "last.ckpt", weights_only=True)["world_size"] == 2
+
+
+def start_both(machines: Sequence[str], datasets: Sequence[Path], run: Path) -> list[subprocess.Popen[str]]:
+    """The two tasks of a job, that goes on or starts."""
+    command = [sys.executable, "-m", "voxseed"]
+    return [
+        start(machine, command, dataset, run, "--resume", **slurm(rank))
+        for rank, (machine, dataset) in enumerate(zip(machines, datasets, strict=True))
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("signals", "codes", "sentence"),
+    [
+        ((signal.SIGINT, signal.SIGINT), {1, 3}, "Go on with the same command"),
+        ((signal.SIGTERM, signal.SIGTERM), {1, 3}, "Go on with the same command"),
+        ((None, signal.SIGKILL), {1, -signal.SIGKILL}, "another process of this training has ended"),
+    ],
+    ids=["Ctrl-C", "SIGTERM", "one killed"],
+)
+def test_what_ends_one_machine_ends_all_and_the_job_goes_on(
+    machines, tiny_dataset, doubled, tmp_path, signals, codes, sentence
+):
+    run = tmp_path / "run"
+    processes = start_both(machines, [tiny_dataset] * 2, run)
+    while not (run / "stages" / "01-partial" / "last.ckpt").exists():
+        assert all(process.poll() is None for process in processes)
+        time.sleep(0.01)
+    for process, number in zip(processes, signals, strict=True):
+        if number is not None:
+            process.send_signal(number)
+    outputs = [process.communicate(timeout=120) for process in processes]
+    found = {process.returncode for process in processes}
+    assert found <= codes
+    assert max(codes) in found, "what srun passes on, the highest, says whether the job is to be requeued"
+    assert any(sentence in error for _, error in outputs), outputs
+    assert not any("Traceback" in error for _, error in outputs), outputs
+    processes = start_both(machines, [tiny_dataset] * 2, run)
+    outputs = [process.communicate(timeout=300) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    for name, value in weights(doubled).items():
+        torch.testing.assert_close(weights(run)[name], value, rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_machines_that_see_other_data_are_refused(machines, tiny_dataset, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(tiny_dataset, other)
+    first, second = sorted((other / "imagesTr").iterdir())[:2]
+    first.write_bytes(second.read_bytes())
+    processes = start_both(machines, [tiny_dataset, other], tmp_path / "run")
+    outputs = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [1, 2], outputs
+    assert "are not those that the first process sees" in " ".join(outputs[1][1].split())
+    assert "another process of this training has ended" in " ".join(outputs[0][1].split())

@@ -149,7 +149,7 @@ def test_what_ends_one_machine_ends_all_and_the_job_goes_on(
     for process, number in zip(processes, signals, strict=True):
         if number is not None:
             process.send_signal(number)
-    outputs = [process.communicate(timeout=120) for process in processes]
+    outputs = [process.communicate(timeout=300) for process in processes]
     found = {process.returncode for process in processes}
     assert found <= codes
     assert max(codes) in found, "what srun passes on, the highest, says whether the job is to be requeued"
@@ -169,7 +169,7 @@ def test_machines_that_see_other_data_are_refused(machines, tiny_dataset, tmp_pa
     first, second = sorted((other / "imagesTr").iterdir())[:2]
     first.write_bytes(second.read_bytes())
     processes = start_both(machines, [tiny_dataset, other], tmp_path / "run")
-    outputs = [process.communicate(timeout=120) for process in processes]
+    outputs = [process.communicate(timeout=300) for process in processes]
     assert [process.returncode for process in processes] == [1, 2], outputs
     assert "are not those that the first process sees" in " ".join(outputs[1][1].split())
     assert "another process of this training has ended" in " ".join(outputs[0][1].split())

@@ -75,7 +75,7 @@ def test_every_parameter_learns(name, small_batch, networks):
 
 def test_a_volume_is_a_share_of_the_box_unless_the_truth_is_asked_for(small_batch):
     by_box = [VolumeSettings(box_share=0.5).known_objects(small_batch, margin)[1] for margin in (0, 1, 2)]
-    assert [item.true_voxels for item, _ in by_box] == [13.5, 0.5, 0.5]  # never smaller than one voxel
+    assert [item.true_voxels for item, _ in by_box] == [13.5, 0.5 * 1.5**3, 0.5 * 1.5**3]  # at least half of an axis
     assert by_box[0][1] == ObjectInPatch(2, (1, 2, 0), (4, 5, 3), False, (3, 3, 3), 13.5)  # of the whole box
     assert VolumeSettings(source="label").known_objects(small_batch, 1) == small_batch.objects
 

@@ -103,29 +103,29 @@ def test_labels_of_a_tool_are_neither_kept_nor_spared_from_distillation():
 
 
 @pytest.mark.parametrize(
-    ("refreshes", "epochs", "expected"),
+    ("refreshes", "steps", "expected"),
     [
         (5, 10, [2, 4, 6, 8]),  # every fifth of the stage, but not at its end
-        (5, 4, [1, 2, 3]),  # as often as there are epochs
+        (5, 4, [1, 2, 3]),  # as often as there are steps
         (1, 10, []),  # the copies of the start teach throughout
     ],
 )
-def test_teachers_are_refreshed_at_every_part_of_the_stage(refreshes, epochs, expected):
+def test_teachers_are_refreshed_at_every_part_of_the_stage(refreshes, steps, expected):
     method = _method(refreshes=refreshes)
     refreshed = []
-    for epoch in range(1, epochs + 1):
+    for step in range(1, steps + 1):
         with torch.no_grad():
             method.networks["primary"].weight.add_(1)
-        method.after_epoch(Progress(epoch, epoch, epoch / epochs))
+        method.after_step(Progress(step, 0, step / steps))
         if torch.equal(method.networks["primary"].weight, method.teachers["primary"].weight):
-            refreshed.append(epoch)
+            refreshed.append(step)
     assert refreshed == expected
 
 
 def test_the_number_of_refreshes_survives_a_restart():
     method, restarted = _method(), _method()
-    method.after_epoch(Progress(2, 2, 0.2))
+    method.after_step(Progress(2, 2, 0.2))
     restarted.load_state(method.state())
     restarted.networks["primary"].weight.data.add_(1)
-    restarted.after_epoch(Progress(3, 3, 0.3))
+    restarted.after_step(Progress(3, 3, 0.3))
     assert not torch.equal(restarted.networks["primary"].weight, restarted.teachers["primary"].weight)

@@ -22,6 +22,17 @@ def attention(kind: str, prior_sd: float = 1.0) -> RandomAttention:
     return block
 
 
+class Given(torch.nn.Module):
+    """Queries, keys and values that are given."""
+
+    def __init__(self, projected: torch.Tensor) -> None:
+        super().__init__()
+        self.projected = projected
+
+    def forward(self, _: torch.Tensor) -> torch.Tensor:
+        return self.projected
+
+
 def tokens() -> torch.Tensor:
     return torch.randn(BATCH, TOKENS, WIDTH, generator=torch.Generator().manual_seed(1))
 
@@ -116,11 +127,25 @@ def test_the_mean_attention_of_additive_is_the_same_for_every_query():
     torch.testing.assert_close(found, found[:, :1].expand_as(found))
 
 
-@pytest.mark.parametrize("kind", ["additive", "dot"])
-def test_at_first_the_variance_is_near_the_prior_s(kind):
+@pytest.mark.parametrize("prior_sd", [1.0, 0.5])
+def test_at_first_dot_attention_is_its_prior(prior_sd):
     torch.manual_seed(0)
-    block = RandomAttention(SABlock(WIDTH, HEADS), kind, 0.5)
-    assert block.of_query.bias[0].item() == pytest.approx(2 * math.log(0.5))
+    _, divergence = RandomAttention(SABlock(WIDTH, HEADS), "dot", prior_sd)(tokens(), is_sampled=True)
+    assert divergence.item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["additive", "dot"])
+def test_logits_and_divergence_are_float32_under_autocast(kind):
+    block, x = attention(kind), tokens()
+    rounded = block.qkv(x).bfloat16()
+    block.qkv = Given(rounded.float())
+    torch.manual_seed(3)
+    _, expected = block(x, is_sampled=True)
+    block.qkv = Given(rounded)
+    torch.manual_seed(3)
+    with torch.autocast("cpu", torch.bfloat16):
+        _, found = block(x, is_sampled=True)
+    torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,14 @@ def test_a_case_without_objects_is_background_only_if_every_class_is_absent(abse
     assert (build(CaseAnnotation("points", absent=frozenset(absent))).target == value).all()
 
 
+def test_a_dense_label_with_ignored_voxels_says_nothing_about_what_it_lacks():
+    labels = LABELS.with_ignore()
+    array = np.zeros(SHAPE, np.uint8)
+    assert dense_supervision(Volume(array, AFFINE), labels).absent == {1, 2}
+    array[0, 0, 0] = 8
+    assert dense_supervision(Volume(array, AFFINE), labels).absent == frozenset()
+
+
 def test_dense():
     label = np.zeros(SHAPE, np.uint8)
     label[3:5] = 7

@@ -44,6 +44,34 @@ def test_a_row_of_voxels(settings, start, stop, inside, outside, expected):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+def test_extreme_points_span_the_box_itself():
+    """Distances end at its faces, and voxels beside it are not measured: they would make the spread larger."""
+    row = np.array([9, 9, 0, 1, 0, 1, 0, 1, 0, 9, 9], np.float32).reshape(1, -1, 1, 1)
+    image, valid = np.broadcast_to(row, (1, 11, 3, 3)), np.ones((11, 3, 3), bool)
+    box, inside = VoxelBox((2, 0, 0), (9, 3, 3)), np.array([[5, 1, 1]])
+    settings = ONE_SIDED.model_copy(update={"gradient_weight": 0.5})
+    found = grow_object(image, valid, (1, 1, 1), box, inside, NOWHERE, settings, faces_inside=True)
+    alone = grow_object(
+        image[:, 2:9],
+        valid[2:9],
+        (1, 1, 1),
+        VoxelBox((0, 0, 0), (7, 3, 3)),
+        inside - [2, 0, 0],
+        NOWHERE,
+        settings,
+        faces_inside=True,
+    )
+    np.testing.assert_array_equal(found, alone)
+    assert found.max() == 1
+
+
+def test_large_values_lose_nothing():
+    image = np.random.default_rng(0).normal(size=(1, 9, 9, 9))
+    arguments = np.ones((9, 9, 9), bool), (1, 1, 1), VoxelBox((1, 1, 1), (8, 8, 8)), np.array([[4, 4, 4]]), NOWHERE
+    near, far = (grow_object(image + offset, *arguments, ExpansionSettings()) for offset in (0, 1e6))
+    np.testing.assert_allclose(near, far, rtol=1e-5)
+
+
 def test_what_cannot_be_reached_is_undefined():
     valid = [1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1]
     np.testing.assert_allclose(

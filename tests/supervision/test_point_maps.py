@@ -44,6 +44,13 @@ def test_it_is_the_sum_of_gaussians(per, sigma_mm):
     np.testing.assert_allclose(found, slow(objects, shape, sigma_mm, per), atol=2e-5)
 
 
+def test_points_of_objects_with_different_deltas_have_the_same_peak():
+    near, far = np.array([[10, 10, 5], [11, 10, 5]]), np.array([[40, 10, 5], [48, 10, 5]])
+    found = points_map([near, far], (60, 20, 10), SPACING, settings("auto", "volume", sigma_spacings=0.5))
+    # Deltas of 2 mm (the least) and 4 mm: neighbours 1 mm and 8 mm apart add exp(-1/8) and exp(-2) to each other.
+    assert found[40, 10, 5] / found[10, 10, 5] == pytest.approx((1 + math.exp(-2)) / (1 + math.exp(-1 / 8)), rel=1e-3)
+
+
 @pytest.mark.parametrize(("per", "second"), [("object", 1.0), ("volume", 0.5)])
 def test_what_is_normalised_decides_what_a_sparser_object_gets(per, second):
     objects = [np.array([[5, 5, 5], [5, 5, 5]]), np.array([[35, 5, 5]])]

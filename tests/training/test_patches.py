@@ -16,6 +16,7 @@ from voxseed.training.patches import (
     drawn_flips,
     objects_in_patch,
     resized,
+    resized_within,
     with_thin_parts,
     zoomed_shape,
 )
@@ -159,6 +160,17 @@ def test_resizing_keeps_a_ramp_and_repeats_labels():
     labels = np.array([0, 255], np.uint8).reshape(1, 2, 1, 1)
     assert resized(labels, (4, 1, 1), "nearest-exact").ravel().tolist() == [0, 0, 255, 255]
     assert resized(labels, (2, 1, 1), "nearest-exact") is labels
+
+
+@pytest.mark.parametrize("shape", [(9, 7, 5), (4, 3, 3)])
+def test_what_lies_outside_does_not_darken_what_lies_inside(shape):
+    inside = np.zeros((1, 6, 6, 6), bool)
+    inside[:, 1:5, 2:6, :3] = True
+    array = np.where(inside, 2.0, 0.0).astype(np.float32)
+    found = resized_within(array, inside, shape)
+    within = resized(inside.astype(np.uint8), shape, "nearest-exact") > 0
+    np.testing.assert_allclose(found[within], 2.0, rtol=1e-6)
+    assert resized_within(array, inside, (6, 6, 6)) is array
 
 
 def test_a_zoomed_patch_has_the_patch_shape():

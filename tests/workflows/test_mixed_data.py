@@ -14,7 +14,7 @@ from voxseed.errors import InputError
 from voxseed.supervision.expansion import ExpansionSettings
 from voxseed.supervision.kinds import SupervisionKind
 from voxseed.training.cases import CaseSource
-from voxseed.training.planning import Plan
+from voxseed.training.plan import Plan
 from voxseed.types import IGNORE
 from voxseed.workflows.train import train
 

@@ -4,7 +4,14 @@ import torch
 from torch import Tensor, nn
 
 from voxseed.losses.base import register_loss
-from voxseed.losses.shapes import SPACE, at_least_float32, require_channels, require_same_space
+from voxseed.losses.shapes import (
+    SPACE,
+    at_least_float32,
+    mean_over_samples,
+    require_channels,
+    require_same_space,
+    voxel_counts,
+)
 
 
 @register_loss("variance")
@@ -19,7 +26,8 @@ class VarianceLoss(nn.Module):
         valid: (B, 1, I, J, K), bool; False on padding and outside the body.
 
     Returns:
-        Scalar, in squared intensity units; 0 for perfectly homogeneous classes. Mean over the batch.
+        Scalar, in squared intensity units; 0 for perfectly homogeneous classes. Mean over the samples that have a
+        valid voxel.
 
     Raises:
         ShapeError: if the three do not share B, I, J, K.
@@ -32,7 +40,8 @@ class VarianceLoss(nn.Module):
         require_same_space(probabilities=probabilities, image=image, valid=valid)
         require_channels(1, valid=valid)
         weights = at_least_float32(probabilities) * valid
-        return class_variances(weights, at_least_float32(image)).sum(dim=1).mean()
+        variances = class_variances(weights, at_least_float32(image)).sum(dim=1)
+        return mean_over_samples(variances, voxel_counts(valid).squeeze(1) > 0)
 
 
 def class_variances(weights: Tensor, image: Tensor) -> Tensor:

@@ -139,10 +139,7 @@ class Method(ABC):
         """Weighted loss terms of every network."""
 
     def after_step(self, progress: Progress) -> None:
-        """Called after every optimiser step, as for moving averages of weights."""
-
-    def after_epoch(self, progress: Progress) -> None:
-        """Called once when an epoch is done, before its checkpoint is written."""
+        """Called after every optimiser step, as for moving averages of weights and for teachers that are refreshed."""
 
     def relabel(self, case: Batch, probabilities: Tensor) -> Tensor:
         """Target of a whole case for the next round; asked only if there are several rounds.

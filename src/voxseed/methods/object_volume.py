@@ -38,5 +38,6 @@ class VolumeSettings(Settings):
         return tuple(tuple(self._estimated(item, margin_voxels) for item in objects) for objects in batch.objects)
 
     def _estimated(self, item: ObjectInPatch, margin_voxels: int) -> ObjectInPatch:
-        tight = math.prod(max(size - 2 * margin_voxels, 1) for size in item.box_shape)
+        # Along an axis with few voxels, such as thick slices, a margin would leave next to nothing of the object.
+        tight = math.prod(max(size - 2 * margin_voxels, size / 2) for size in item.box_shape)
         return replace(item, true_voxels=self.box_share * tight)

@@ -69,7 +69,7 @@ class SelfAndCrossMonitoring(Method):
             }
         return terms
 
-    def after_epoch(self, progress: Progress) -> None:
+    def after_step(self, progress: Progress) -> None:
         """Refresh the teachers at every part of the stage but its end."""
         due = int(progress.fraction * self.settings.refreshes + 1e-9)
         if self._refreshes_done < due < self.settings.refreshes:

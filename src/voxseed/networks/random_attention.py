@@ -45,6 +45,7 @@ class RandomAttention(nn.Module):
         # At first as the prior has it: variance prior_sd^2 everywhere.
         nn.init.zeros_(self.of_query.bias)
         with torch.no_grad():
+            self.of_query.weight[0] = self.of_key.weight[0] = 0
             self.of_query.bias[0] = 2 * math.log(prior_sd)
 
     def forward(self, tokens: Tensor, is_sampled: bool, block_queries: int = BLOCK_QUERIES) -> tuple[Tensor, Tensor]:
@@ -60,7 +61,8 @@ class RandomAttention(nn.Module):
         """
         batch, count, _ = tokens.shape
         queries, keys, values = self.qkv(tokens).view(batch, count, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
-        of_keys = self.of_key(keys).float().transpose(-1, -2)  # (B, H, 1 or 2, T)
+        with _float32(tokens):
+            of_keys = self.of_key(keys.float()).transpose(-1, -2)  # (B, H, 1 or 2, T)
         attended, divergence = [], tokens.new_zeros((), dtype=torch.float32)
         for block in queries.split(block_queries, dim=2):
             arguments = (block, keys, values, of_keys, is_sampled)
@@ -77,8 +79,9 @@ class RandomAttention(nn.Module):
         self, queries: Tensor, keys: Tensor, values: Tensor, of_keys: Tensor, is_sampled: bool
     ) -> tuple[Tensor, Tensor]:
         """Attended values (B, H, Q, d) of some queries, and the sum of their KL divergences."""
-        of_queries = self.of_query(queries).float()
-        mean = prior_mean = (queries @ keys.transpose(-1, -2)).float() * self.scale
+        with _float32(queries):
+            of_queries = self.of_query(queries.float())
+            mean = prior_mean = (queries.float() @ keys.float().transpose(-1, -2)) * self.scale
         if self.kind == "additive":
             mean = of_queries[..., 1:] + of_keys[:, :, 1:]
         logits, divergence = mean, mean.new_zeros(())
@@ -87,6 +90,11 @@ class RandomAttention(nn.Module):
             logits = mean + torch.randn_like(mean) * (log_variance / 2).exp()
             divergence = gaussian_kl(mean, log_variance, prior_mean, self.prior_sd).sum()
         return logits.softmax(dim=-1).to(values.dtype) @ values, divergence
+
+
+def _float32(tensor: Tensor) -> torch.autocast:
+    """Logits of about 30, rounded to bfloat16, would be off by as much as a prior's standard deviation is small."""
+    return torch.autocast(tensor.device.type, enabled=False)
 
 
 def gaussian_kl(mean: Tensor, log_variance: Tensor, prior_mean: Tensor, prior_sd: float) -> Tensor:

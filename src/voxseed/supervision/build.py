@@ -128,7 +128,9 @@ def dense_supervision(label: Volume, labels: Labels) -> Supervision:
         InputError: if a value is not in the table.
     """
     target = labels.to_class_indices(label.array)
-    absent = frozenset(range(1, labels.class_count)) - {int(index) for index in np.unique(target)}
+    found = {int(index) for index in np.unique(target)}
+    is_complete = IGNORE not in found  # else a class that was not found may be where nobody looked
+    absent = frozenset(range(1, labels.class_count)) - found if is_complete else frozenset()
     return Supervision(SupervisionKind.DENSE, target, label.affine, (), absent)
 
 
@@ -184,7 +186,7 @@ def grow_points(
     box = box_of_points(outside, image.shape, faces_inside=on_object)
     _require_inside(inside, box, valid, f"Case {case}, {object_name(points.class_name, points.object_number)}")
     known_outside = outside[:0] if on_object else outside
-    ratio = grow_object(image.array, valid, image.spacing_mm, box, inside, known_outside, settings)
+    ratio = grow_object(image.array, valid, image.spacing_mm, box, inside, known_outside, settings, on_object)
     return Growth(labels.class_index(points.class_name), box, ratio)
 
 

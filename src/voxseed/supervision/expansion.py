@@ -78,13 +78,15 @@ def grow_object(
     inside: LabelArray,
     outside: LabelArray,
     settings: ExpansionSettings,
+    faces_inside: bool = False,
 ) -> NDArray[np.float32]:
     """How far each voxel of an object's box is from its inside points, from 0 (near) to 1.
 
-    D is the geodesic distance from the inside points, within the box and the layer of voxels around it (its shell),
-    over valid voxels. One-sided, the result is D / D_max, D_max the largest there. Two-sided, it is ρ = D / (D + D_b)
-    with D_b the distance from the shell and from every outside point. Where the box ends at a face of the volume there
-    is no shell, and outside points in the outermost voxels of the volume do not count: the object may go on there.
+    D is the geodesic distance from the inside points over valid voxels of the box that the outside points span. One-
+    sided, the result is D / D_max, D_max the largest there. Two-sided, it is ρ = D / (D + D_b) with D_b the distance
+    from every outside point and from the layer of voxels around the object's box (its shell). Where the box ends at a
+    face of the volume there is no shell, and outside points in the outermost voxels of the volume do not count: the
+    object may go on there.
 
     The result does not depend on the scale or offset of the intensities of any channel. Its cost is that of the box.
 
@@ -96,13 +98,16 @@ def grow_object(
         inside: (N, 3) voxel indices in the box.
         outside: (N, 3) voxel indices known not to be the object.
         settings: the growth.
+        faces_inside: whether the outside points span `box` itself (extreme points), and not one with its shell.
 
     Returns:
         The shape of `box`, float32; NaN where it is undefined: no path from the inside points, or, two-sided,
         none from outside. 0 at the inside points that are valid.
     """
-    region = box.with_shell(valid.shape)
-    distance_from = _distance_in(image[(slice(None), *region.slices)], valid[region.slices], spacing_mm, settings)
+    with_shell = box.with_shell(valid.shape)
+    spanned = box if faces_inside else with_shell
+    region = spanned if settings.growth == "one-sided" else with_shell
+    distance_from = _distance_in(image, valid, spacing_mm, region, spanned, settings)
     inside_seeds = _marked(region, inside)
     from_inside = distance_from(seeds=inside_seeds)
     if settings.growth == "one-sided":
@@ -137,12 +142,19 @@ def intensity_scales(image: FloatArray, valid: BoolArray) -> FloatArray:
 
 
 def _distance_in(
-    image: FloatArray, valid: BoolArray, spacing_mm: Spacing, settings: ExpansionSettings
+    image: FloatArray,
+    valid: BoolArray,
+    spacing_mm: Spacing,
+    region: VoxelBox,
+    spanned: VoxelBox,
+    settings: ExpansionSettings,
 ) -> Callable[..., NDArray[np.float32]]:
-    """Geodesic distance in units that depend neither on scanner nor object size; Euclidean in a constant image."""
-    length_scale_mm = float(np.linalg.norm(np.array(valid.shape) * spacing_mm)) / _LENGTH_SCALES_PER_DIAGONAL
+    """Geodesic distance in a region, in units of the spanned box; Euclidean in a constant image."""
+    length_scale_mm = float(np.linalg.norm(np.array(spanned.shape) * spacing_mm)) / _LENGTH_SCALES_PER_DIAGONAL
+    image, valid = _centred(image[(slice(None), *region.slices)], valid[region.slices]), valid[region.slices]
     image = smoothed(image, valid, settings.smoothing * length_scale_mm / np.array(spacing_mm))
-    scales = intensity_scales(image, valid)
+    measured = spanned.within(region).slices
+    scales = intensity_scales(image[(slice(None), *measured)], valid[measured])
     return partial(
         geodesic_distance,
         image=image,
@@ -153,6 +165,13 @@ def _distance_in(
         intensity_scale=scales,
         combine=settings.combine,
     )
+
+
+def _centred(image: FloatArray, valid: BoolArray) -> FloatArray:
+    """Less the median of each channel: single precision would lose small differences of large values."""
+    if not valid.any():
+        return image
+    return image - np.median(image[:, valid], axis=1)[:, None, None, None]
 
 
 def smoothed(image: FloatArray, valid: BoolArray, sigma_voxels: FloatArray) -> FloatArray:

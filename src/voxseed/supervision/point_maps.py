@@ -68,7 +68,7 @@ def sigma_of(voxels: LabelArray, spacing_mm: Spacing, settings: ProbabilitySetti
 def _density(
     voxels: LabelArray, shape: Shape3, spacing_mm: Spacing, sigma_mm: float
 ) -> tuple[VoxelBox, NDArray[np.float32]]:
-    """Sum of Gaussians around the points, up to a factor, and the box outside which it is 0."""
+    """Sum of Gaussians of peak 1 around the points, up to a factor that is the same for every delta, and its box."""
     sigma_voxels = sigma_mm / np.array(spacing_mm)
     reach = np.ceil(_REACH * sigma_voxels).astype(int)
     start = np.maximum(voxels.min(axis=0) - reach, 0)
@@ -76,7 +76,8 @@ def _density(
     counts = np.zeros(stop - start, dtype=np.float32)
     np.add.at(counts, tuple((voxels - start).T), 1)
     box = VoxelBox(tuple(map(int, start)), tuple(map(int, stop)))  # type: ignore[arg-type]
-    return box, gaussian_filter(counts, sigma_voxels, mode="constant", truncate=_REACH)
+    # The filter's kernel sums to 1, not to the volume under a Gaussian of peak 1.
+    return box, gaussian_filter(counts, sigma_voxels, mode="constant", truncate=_REACH) * float(sigma_voxels.prod())
 
 
 def _normalised(density: NDArray[np.float32], is_whole: bool) -> NDArray[np.float32]:

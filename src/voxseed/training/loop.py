@@ -79,10 +79,6 @@ class TrainingModule(pl.LightningModule):
         """Lightning's hook."""
         self.method.after_step(self.progress)
 
-    def on_train_epoch_end(self) -> None:
-        """Lightning's hook."""
-        self.method.after_epoch(Progress(self.global_step, self.current_epoch + 1, self.progress.fraction))
-
     def epoch_means(self) -> dict[str, float]:
         """Mean of every loss term over the epoch's steps on this device, and the seconds that it took."""
         steps = max(self.trainer.num_training_batches, 1)

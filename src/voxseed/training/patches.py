@@ -20,7 +20,7 @@ from voxseed.supervision.kinds import GrownObject, ObjectInPatch
 from voxseed.training.cases import TrainingCase
 from voxseed.training.rounds import Rounds
 from voxseed.training.settings import AugmentationSettings
-from voxseed.types import IGNORE, Shape3, Spacing
+from voxseed.types import IGNORE, FloatArray, Shape3, Spacing
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,9 @@ class PatchDataset(Dataset[dict[str, Any]]):
             case = self._rounds.relabelled(case, index)
         shape = zoomed_shape(settings.shape, settings.augmentation.zoom, rng)
         start = choose_start(case, replace(settings, shape=shape), rng)
-        image = resized(case.read("image", start, shape, fill=0), settings.shape, "trilinear")
-        valid = resized(case.read("valid", start, shape, fill=0)[None], settings.shape, "nearest-exact")
+        read_valid = case.read("valid", start, shape, fill=0)[None]
+        valid = resized(read_valid, settings.shape, "nearest-exact")
+        image = resized_within(case.read("image", start, shape, fill=0), read_valid, settings.shape) * (valid > 0)
         read_target = case.read("target", start, shape, fill=IGNORE)[None]
         target = resized(read_target, settings.shape, "nearest-exact")
         if len(case.painted):
@@ -80,7 +81,8 @@ class PatchDataset(Dataset[dict[str, Any]]):
         maps = {}
         if settings.probabilities:
             probabilities = case.read("probabilities", start, shape, fill=0).astype(np.float32)
-            probabilities = flipped(resized(probabilities, settings.shape, "trilinear"), flipped_axes)
+            probabilities = resized_within(probabilities, read_target != IGNORE, settings.shape)
+            probabilities = flipped(probabilities, flipped_axes)
             maps["probabilities"] = torch.from_numpy(probabilities)
         return {
             **maps,
@@ -176,6 +178,18 @@ def resized(array: np.ndarray, shape: Shape3, mode: Literal["trilinear", "neares
     if array.shape[1:] == shape:
         return array
     return F.interpolate(torch.from_numpy(array)[None], size=shape, mode=mode)[0].numpy()
+
+
+def resized_within(array: FloatArray, inside: np.ndarray, shape: Shape3) -> FloatArray:
+    """Channels (M, i, j, k), resized by linear interpolation between voxels that are `inside` (1, i, j, k) alone.
+
+    Otherwise padding and constant background would darken the voxels beside them.
+    """
+    if array.shape[1:] == shape:
+        return array
+    weight = inside.astype(np.float32)
+    share = resized(weight, shape, "trilinear")
+    return resized(array * weight, shape, "trilinear") / np.where(share > 0, share, 1)
 
 
 def objects_in_patch(

@@ -1,14 +1,9 @@
 """What a run will do, decided from the data and the device before anything long starts."""
 
 import math
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 
 from voxseed.data.cache import estimated_bytes
 from voxseed.data.planes import PLANES, Plane
@@ -18,19 +13,19 @@ from voxseed.errors import InputError
 from voxseed.methods.base import METHODS
 from voxseed.methods.recipes import Recipe
 from voxseed.networks.factory import (
-    build_network,
     checked_arguments,
     default_arguments,
     required_divisor,
     slicewise_arguments,
 )
-from voxseed.networks.layout import placed
 from voxseed.supervision.build import object_boxes
 from voxseed.supervision.kinds import SupervisionKind
 from voxseed.training.job import Job
+from voxseed.training.plan import Networks, Plan, PlannedStage
 from voxseed.training.planes import planes_of, require_same_planes
 from voxseed.training.settings import RunSettings
 from voxseed.training.stages import whole_epochs
+from voxseed.training.step_time import measured_seconds_per_iteration
 from voxseed.training.unused import unused
 from voxseed.types import Shape3, Spacing
 
@@ -39,96 +34,6 @@ ITERATIONS = {"cpu": 800, "cuda": 10_000}
 _MOST_WORKERS = 8
 THICK_SLICE_RATIO = 3.0
 """Spacing through slices over spacing within, from which unet2.5d is the default."""
-
-
-Networks = dict[str, dict[str, Any]]
-"""Member → arguments of `build_network` but for channels and classes, with "architecture"."""
-
-
-@dataclass(frozen=True)
-class PlannedStage:
-    """A stage with its length decided."""
-
-    method: str
-    members: tuple[str, ...]
-    iterations: int
-    epoch_length: int
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Decisions of a run, and estimates.
-
-    Attributes:
-        seconds_per_iteration: forward and backward of all networks, measured.
-        cache_bytes: at most, before compression.
-        workers: processes that read patches.
-        oracles: what the methods take from dense labels beside their supervision.
-        planes: of annotated slices, where a method learns from these.
-        unused: what the dataset holds that is not learned from.
-    """
-
-    dataset: str
-    annotations: str
-    recipe: str
-    train_cases: int
-    val_cases: int
-    classes: tuple[str, ...]
-    preprocessing: Preprocessing
-    patch_shape: Shape3
-    networks: Networks
-    stages: tuple[PlannedStage, ...]
-    device: str
-    devices: int
-    precision: str
-    workers: int
-    seconds_per_iteration: float
-    cache_bytes: int
-    cache: Path
-    oracles: tuple[str, ...] = ()
-    planes: tuple[Plane, ...] = ()
-    unused: tuple[str, ...] = ()
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """Channel names."""
-        return self.preprocessing.channel_names
-
-    @property
-    def spacing_mm(self) -> Spacing:
-        """Of the working grid."""
-        return self.preprocessing.spacing_mm
-
-    @property
-    def seconds(self) -> float:
-        """Estimated time of all stages. A teacher's forward pass is a third of training a network."""
-        costs = [1 + METHODS.get(stage.method).teacher_passes / 3 for stage in self.stages]
-        steps = sum(cost * stage.iterations for cost, stage in zip(costs, self.stages, strict=True))
-        return steps * self.seconds_per_iteration
-
-    def rows(self) -> list[tuple[str, str]]:
-        """What and how, for printing."""
-        networks = ", ".join(f"{member}: {arguments['architecture']}" for member, arguments in self.networks.items())
-        stages = ", then ".join(f"{stage.method} ({stage.iterations} iterations)" for stage in self.stages)
-        planes = ", ".join(self.planes) if len(self.planes) > 1 else f"{''.join(self.planes)} alone; two teach more"
-        oracles = [("oracle", f"{', '.join(self.oracles)}, from dense labels")] if self.oracles else []
-        return [
-            ("dataset", self.dataset),
-            ("annotations", self.annotations),
-            *([("planes", planes)] if self.planes else []),
-            *oracles,
-            ("recipe", f"{self.recipe}: {stages}"),
-            ("cases", f"{self.train_cases} to train on, {self.val_cases} to validate on"),
-            ("classes", ", ".join(self.classes)),
-            *([("not used", "; ".join(self.unused))] if self.unused else []),
-            ("channels", ", ".join(self.channels)),
-            ("spacing", " × ".join(f"{value:.3g}" for value in self.spacing_mm) + " mm"),
-            ("patch", " × ".join(str(value) for value in self.patch_shape) + " voxels"),
-            ("networks", networks),
-            ("device", f"{self.device} × {self.devices}, {self.precision}"),
-            ("time", f"about {duration_text(self.seconds)}"),
-            ("cache", f"at most {self.cache_bytes / 1e6:,.0f} MB in {self.cache}"),
-        ]
 
 
 def fit_preprocessing(job: Job) -> Preprocessing:
@@ -279,36 +184,6 @@ def plan_stages(
     return tuple(planned)
 
 
-def measured_seconds_per_iteration(
-    networks: Networks,
-    channels: int,
-    classes: int,
-    patch_shape: Shape3,
-    batch_size: int,
-    device: str,
-    precision: str,
-) -> float:
-    """Forward and backward of all networks on a patch of noise; the faster of two tries, because the first warms up."""
-    image = torch.randn(batch_size, channels, *patch_shape, device=device)
-    return sum(
-        _seconds_of(build_network(in_channels=channels, class_count=classes, **arguments), image, precision)
-        for arguments in networks.values()
-    )
-
-
-def _seconds_of(network: torch.nn.Module, image: torch.Tensor, precision: str) -> float:
-    network = placed(network, image.device)
-    durations = []
-    for _ in range(2):
-        start = time.perf_counter()
-        with torch.autocast(image.device.type, torch.bfloat16, enabled=precision == "bf16"):
-            value = network(image).float().square().mean()
-        value.backward()
-        float(value.detach())
-        durations.append(time.perf_counter() - start)
-    return min(durations)
-
-
 def _map_bytes(job: Job, classes: int) -> int:
     """Of the probability maps at a voxel, in half precision."""
     return 2 * (classes - 1) if job.kind is SupervisionKind.PROBABILITY else 0
@@ -325,12 +200,3 @@ def _workers(settings: RunSettings, device: str) -> int:
     if wanted != "auto":
         return wanted
     return min(available_cores(), _MOST_WORKERS) if device == "cuda" else 0
-
-
-def duration_text(seconds: float) -> str:
-    """Seconds, minutes or hours, as a person says it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

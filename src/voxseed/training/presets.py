@@ -30,7 +30,7 @@ _PAPER: dict[str, Any] = {
     },
     "training": {"batch_size": 1, "foreground_share": 0.0},
     "augmentation": {"flip_axes": [0, 1, 2], "zoom": 0.0, "intensity_scale": 0.0, "intensity_shift": 0.0},
-    "scm": {"keep_annotated": False},
+    **{method: {"keep_annotated": False} for method in ("scm", "co_teaching", "self_ensembling", "triple", "mutual")},
     "stage_one": {
         "crf_weight": 1.0,
         "variance_weight": 0.1,

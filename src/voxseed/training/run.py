@@ -26,7 +26,8 @@ from voxseed.training.cases import TrainingCase
 from voxseed.training.display import StageDisplay
 from voxseed.training.job import Job
 from voxseed.training.patches import PatchDataset, PatchSettings
-from voxseed.training.planning import Plan, PlannedStage, fit_preprocessing, make_plan
+from voxseed.training.plan import Plan, PlannedStage
+from voxseed.training.planning import fit_preprocessing, make_plan
 from voxseed.training.provenance import provenance
 from voxseed.training.relabelling import Relabelling
 from voxseed.training.rounds import Rounds

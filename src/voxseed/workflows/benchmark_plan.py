@@ -15,7 +15,8 @@ from voxseed.methods.recipes import RECIPES, get_recipe
 from voxseed.networks.base import NETWORKS
 from voxseed.settings import assignments
 from voxseed.supervision.kinds import SupervisionKind
-from voxseed.training.planning import PATCH_VOXELS, PlannedStage, plan_stages
+from voxseed.training.plan import PlannedStage
+from voxseed.training.planning import PATCH_VOXELS, plan_stages
 from voxseed.training.settings import RunSettings, load_run_settings, section_name
 from voxseed.workflows.benchmark_annotations import Annotations, RowAnnotations
 from voxseed.workflows.train import cases_to_train_on, supervision_kind

@@ -15,7 +15,7 @@ from voxseed.evaluation.curves import read_curves
 from voxseed.files import read_json_object
 from voxseed.progress import track
 from voxseed.supervision.build import build_supervision
-from voxseed.training.planning import Plan
+from voxseed.training.plan import Plan
 from voxseed.training.provenance import provenance
 from voxseed.training.run_folder import RunFolder
 from voxseed.types import BACKGROUND, IGNORE

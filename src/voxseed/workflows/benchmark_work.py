@@ -8,7 +8,7 @@ from pathlib import Path
 
 from voxseed.benchmarks.records import RowRecord
 from voxseed.errors import InputError, InterruptedRunError
-from voxseed.training.planning import Plan, duration_text
+from voxseed.training.plan import Plan, duration_text
 from voxseed.workflows.benchmark_plan import Order, PlannedRow
 from voxseed.workflows.benchmark_rows import make_row, why_again
 from voxseed.workflows.shards import claimed

@@ -20,7 +20,7 @@ from voxseed.methods.recipes import Recipe, get_recipe
 from voxseed.supervision.kinds import SupervisionKind
 from voxseed.training.interrupts import stops_in_time
 from voxseed.training.job import Job
-from voxseed.training.planning import Plan
+from voxseed.training.plan import Plan
 from voxseed.training.run import execute
 from voxseed.training.run_folder import RunFolder
 from voxseed.training.settings import RunSettings, load_run_settings, read_run_settings, run_settings_type

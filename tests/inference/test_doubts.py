@@ -47,7 +47,8 @@ def test_each_rule_by_hand(labels, changes, confidence, expected):
 
 
 def test_a_model_that_says_nothing_of_its_training_cases_leaves_two_rules():
-    assert [d.rule for d in find_doubts(EMPTY, ("tumour",), 100.0, (float("nan"),), {})] == ["empty"]
+    (empty,) = find_doubts(EMPTY, ("tumour",), 100.0, (float("nan"),), {})
+    assert (empty.rule, empty.reason) == ("empty", "no voxel, and nothing is known of it in the training cases")
     everywhere = np.ones(SHAPE, np.uint8)
     assert [d.rule for d in find_doubts(everywhere, ("tumour",), 100.0, (0.6,), {})] == ["confidence"]
     assert find_doubts(everywhere, ("tumour",), 100.0, (0.9,), {}) == []

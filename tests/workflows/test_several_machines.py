@@ -27,6 +27,8 @@ SETTINGS = (
     "training.precision=fp32",
 )
 
+STARTED: list[subprocess.Popen[str]] = []
+
 
 @pytest.fixture(scope="module")
 def machines() -> Iterator[list[str]]:
@@ -76,6 +78,16 @@ def slurm(rank: int) -> dict[str, str]:
     }
 
 
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Kill what a failed test leaves."""
+    yield
+    for process in STARTED:
+        with process:
+            process.kill()
+    STARTED.clear()
+
+
 def start(
     machine: str, command: Sequence[str], dataset: Path, run: Path, *options: str, **variables: str
 ) -> subprocess.Popen[str]:
@@ -83,7 +95,8 @@ def start(
     words = ["ip", "netns", "exec", machine, *command, "train", str(dataset), "--run", str(run), "--device", "cpu"]
     words += ["--method", "partial", *options, *(word for setting in SETTINGS for word in ("--set", setting))]
     environment = {**os.environ, "GLOO_SOCKET_IFNAME": CABLE, "OMP_NUM_THREADS": "1", **variables}
-    return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    STARTED.append(subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+    return STARTED[-1]
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import math
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -12,10 +11,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from torch import nn
 
-from voxseed.data.annotations import SCATTERED_POINTS
 from voxseed.errors import InputError, InterruptedRunError
-from voxseed.inference.class_ranges import ClassRange, class_ranges
-from voxseed.inference.model_files import ModelDescription, NetworkDescription, load_model, save_model
 from voxseed.methods.base import METHODS, Method
 from voxseed.networks.factory import build_network
 from voxseed.networks.layout import placed
@@ -35,6 +31,7 @@ from voxseed.training.run_folder import COMPLETE, RunFolder, RunRecord, StageRec
 from voxseed.training.seeds import mixed_seed
 from voxseed.training.selection import BestOnDense, best_weights
 from voxseed.training.settings import read_run_settings
+from voxseed.training.stage_models import save_models, saved_weights
 from voxseed.training.stages import StageJob, Weights, quiet_lightning, run_stage
 
 _log = logging.getLogger("voxseed")
@@ -77,11 +74,11 @@ def _planned(job: Job, resume: bool, on_plan: Callable[[Plan], None] | None) -> 
     plan = make_plan(job, fit_preprocessing(job))
     if on_plan is not None:
         on_plan(plan)
+    job.cache.require_room(plan.cache_bytes)
     return plan
 
 
 def _prepared(job: Job, plan: Plan) -> list[TrainingCase]:
-    job.cache.require_room(plan.cache_bytes)
     source = job.source(plan.preprocessing)
     return map_in_threads(source.prepare, job.train_cases, "Preparing cases", _MOST_PREPARED_TOGETHER)
 
@@ -140,22 +137,14 @@ def _run_stages(job: Job, plan: Plan, cases: list[TrainingCase]) -> None:
     for index, stage in enumerate(plan.stages):
         path = job.folder.stage_path(index, record)
         if record.stages[index].state == COMPLETE:
-            weights = job.team.first(lambda model=path / "model": _saved_weights(model))  # type: ignore[misc]
+            weights = job.team.first(lambda model=path / "model": saved_weights(model))  # type: ignore[misc]
             continue
         path.mkdir(parents=True, exist_ok=True)
         weights = _train_stage(job, plan, index, stage, path, cases, weights)
         if job.team.is_first:
-            _finish_stage(job, plan, index, path, cases, weights)
+            save_models(job, plan, index, cases, weights, path / "model")
+            job.folder.complete_stage(index)
     job.team.wait()
-
-
-def _finish_stage(job: Job, plan: Plan, index: int, path: Path, cases: list[TrainingCase], weights: Weights) -> None:
-    """Leave the model of a stage, and of the run if it was the last."""
-    ranges = _class_ranges(job, plan, cases)
-    _save(job, plan, plan.stages[index], weights, ranges, path / "model")
-    if index == len(plan.stages) - 1:
-        _save(job, plan, plan.stages[index], weights, ranges, job.folder.model_path)
-    job.folder.complete_stage(index)
 
 
 def _train_stage(
@@ -234,43 +223,6 @@ def _validation_cases(job: Job, plan: Plan) -> list[TrainingCase]:
         return []
     source = job.source(plan.preprocessing, SupervisionKind.DENSE)
     return map_in_threads(source.prepare, job.val_cases, "Preparing validation cases", _MOST_PREPARED_TOGETHER)
-
-
-def _saved_weights(folder: Path) -> Weights:
-    """Weights of a finished stage, whose checkpoints are no longer needed."""
-    return {member: dict(network.state_dict()) for member, network in load_model(folder).networks.items()}
-
-
-def _class_ranges(job: Job, plan: Plan, cases: list[TrainingCase]) -> dict[str, ClassRange]:
-    """What prediction compares with, of the classes that are annotated; nothing where all targets are guesses."""
-    is_scattered = job.annotations is not None and job.annotations.protocol == SCATTERED_POINTS
-    if job.kind is SupervisionKind.PROBABILITY or (is_scattered and job.kind is not SupervisionKind.DENSE):
-        return {}
-    targets = ((case.supervision.read("target"), case.absent) for case in cases)
-    return class_ranges(targets, job.dataset.labels.foreground, math.prod(plan.spacing_mm))
-
-
-def _save(
-    job: Job, plan: Plan, stage: PlannedStage, weights: Weights, ranges: dict[str, ClassRange], folder: Path
-) -> None:
-    networks = {
-        member: NetworkDescription(
-            architecture=plan.networks[member]["architecture"],
-            arguments={key: value for key, value in plan.networks[member].items() if key != "architecture"},
-        )
-        for member in stage.members
-    }
-    description = ModelDescription(
-        networks=networks,
-        default_member=stage.members[0],
-        labels=dict(job.dataset.labels.without_ignore()),
-        preprocessing=plan.preprocessing,
-        patch_shape=plan.patch_shape,
-        overlap=job.settings.inference.overlap,
-        class_ranges=ranges,
-        provenance={"recipe": plan.recipe, "stage": stage.method, "iterations": stage.iterations},
-    )
-    save_model(folder, weights, description)
 
 
 def _start(job: Job, plan: Plan, cases: list[TrainingCase]) -> None:

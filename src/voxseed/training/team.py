@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count
 from typing import Any, TypeVar
 
 import torch
@@ -29,6 +30,8 @@ ARRIVAL = timedelta(minutes=10)
 """How long the processes wait for each other as they start."""
 PATIENCE = timedelta(days=1)
 """How long they wait while one works alone: on the cache, new targets, or validation."""
+
+_meetings = count()
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,9 @@ class Team:
             if self.launch is None or not _is_loss(error):
                 raise
             raise LostProcessError(
-                f"{socket.gethostname()}: another process of this training has ended; its own message says why. "
-                "Everything up to the last finished epoch is kept: go on with the same command and --resume."
+                f"{socket.gethostname()}: another process of this training has ended, as its own message says, or the "
+                "network to it failed. Everything up to the last finished epoch is kept: go on with the same command "
+                "and --resume."
             ) from error
 
     def environment(self) -> ClusterEnvironment:
@@ -162,7 +166,7 @@ def _meet(team: Team, launch: Launch, device: str) -> None:
         ) from None
     dist.init_process_group(
         "nccl" if device == "cuda" else "gloo",
-        store=PrefixStore("voxseed", store),
+        store=PrefixStore(f"voxseed-{next(_meetings)}", store),  # torchrun's store outlives a training
         rank=launch.rank,
         world_size=launch.size,
         timeout=PATIENCE,
@@ -174,4 +178,4 @@ def _is_loss(error: RuntimeError) -> bool:
     return isinstance(error, dist.DistError) or any(part in str(error) for part in _SIGNS_OF_LOSS)
 
 
-_SIGNS_OF_LOSS = ("gloo", "onnection closed by peer", "onnection reset by peer", "NCCL")
+_SIGNS_OF_LOSS = ("onnection closed by peer", "onnection reset by peer", "Broken pipe", "Timed out waiting")

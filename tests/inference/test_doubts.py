@@ -34,8 +34,8 @@ EMPTY = np.zeros(SHAPE, np.uint8)
         (MIDDLE, {"lowest_ml": 0.81}, 0.9, ["volume: 0.8 ml, training cases had 0.81 to 2 ml"]),
         (MIDDLE, {"highest_ml": 0.79}, 0.9, ["volume: 0.8 ml, training cases had 0.5 to 0.79 ml"]),
         (MIDDLE, {"lowest_ml": 0.8, "highest_ml": 0.8}, 0.9, []),
-        (MIDDLE, {}, 0.69, ["confidence: mean probability 0.69, below 0.7"]),
-        (MIDDLE, {}, 0.7, []),
+        (MIDDLE, {}, 0.84, ["confidence: mean probability 0.84, below 0.85"]),
+        (MIDDLE, {}, 0.85, []),
         (FAR_APART, {"highest_ml": 0.5}, 0.5, ["parts: 2", "volume: 0.9 ml", "confidence: "]),
     ],
 )

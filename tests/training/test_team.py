@@ -3,16 +3,18 @@
 import multiprocessing
 import os
 import socket
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.distributed import HashStore
 
-from voxseed.errors import LostProcessError
+from voxseed.errors import InputError, LostProcessError
 from voxseed.launch import Launch
 from voxseed.losses.partial import PartialSupervisionLoss
-from voxseed.training.team import ALONE, Team, joined
+from voxseed.training.team import ALONE, Team, _require_one_kind, joined
 from voxseed.types import IGNORE
 
 
@@ -70,6 +72,14 @@ def test_three_processes_agree_and_notice_a_loss(tmp_path):
         process.join(60)
     assert [process.exitcode for process in processes] == [0, 0, 9]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0 is told", "1 is told", "made"]
+
+
+@pytest.mark.parametrize(("devices", "refused"), [(("cuda", "cuda"), False), (("cpu", "cuda"), True)])
+def test_devices_of_two_kinds_are_refused(devices, refused):
+    store = HashStore()
+    store.set("device-1", devices[1])
+    with pytest.raises(InputError, match="1 of 2 processes found a GPU") if refused else nullcontext():
+        _require_one_kind(store, Launch("srun", 0, 2, 0, 1), devices[0])
 
 
 @pytest.mark.parametrize(("blank", "factor"), [((), 1.0), ((1,), 0.5), ((0, 1), 1.0)], ids=["none", "one", "both"])

@@ -10,8 +10,8 @@ from voxseed.inference.class_ranges import ClassRange, count_parts, touches_bord
 from voxseed.metrics.overlap import MM3_PER_ML
 from voxseed.types import LabelArray
 
-LEAST_CONFIDENCE = 0.7
-"""Mean probability of a class's voxels below which a prediction is doubted; a choice, not a finding."""
+LEAST_CONFIDENCE = 0.85
+"""Mean probability of a class's voxels below which a prediction is doubted; measured in docs/results/doubts.md."""
 
 
 @dataclass(frozen=True)

@@ -39,12 +39,11 @@ def stops_in_time(grace_seconds: float = GRACE_SECONDS) -> Iterator[None]:
 
 
 def _listen(heard: socket.socket, done: threading.Event, grace_seconds: float) -> None:
-    while True:
-        number = heard.recv(1)
-        if not number:
-            return
-        if number[0] in (signal.SIGINT, signal.SIGTERM):
-            break
+    with heard:
+        while (number := heard.recv(1)) and number[0] not in (signal.SIGINT, signal.SIGTERM):
+            pass
+    if not number:
+        return
     if not done.wait(grace_seconds):
         sys.stderr.write("voxseed: Interrupted while waiting for other processes; --resume goes on.\n")
         os._exit(InterruptedRunError.exit_code)

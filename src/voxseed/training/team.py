@@ -19,7 +19,7 @@ from lightning_fabric.plugins.environments.cluster_environment import ClusterEnv
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 from voxseed.errors import InputError, LostProcessError
@@ -164,14 +164,27 @@ def _meet(team: Team, launch: Launch, device: str) -> None:
             f"{ARRIVAL.seconds // 60} minutes: {str(error).splitlines()[0]} "
             "Start the same command on every machine, and let all of them reach this address."
         ) from None
+    store = PrefixStore(f"voxseed-{next(_meetings)}", store)  # torchrun's store outlives a training
+    _require_one_kind(store, launch, device)
     dist.init_process_group(
         "nccl" if device == "cuda" else "gloo",
-        store=PrefixStore(f"voxseed-{next(_meetings)}", store),  # torchrun's store outlives a training
+        store=store,
         rank=launch.rank,
         world_size=launch.size,
         timeout=PATIENCE,
         device_id=torch.device("cuda", launch.local_rank) if device == "cuda" else None,
     )
+
+
+def _require_one_kind(store: Store, launch: Launch, device: str) -> None:
+    """Devices of two kinds would wait for each other for ever."""
+    store.set(f"device-{launch.rank}", device)
+    found = [store.get(f"device-{rank}").decode() for rank in range(launch.size)]
+    if len(set(found)) > 1:
+        raise InputError(
+            f"--device: {found.count('cuda')} of {launch.size} processes found a GPU. "
+            "Repair the other machines or leave them out, or use --device cpu."
+        )
 
 
 def _is_loss(error: RuntimeError) -> bool:

@@ -116,7 +116,8 @@ def _job(
     train_cases = cases_to_train_on(data, annotation_set, recipe, fold)
     require_every_class(data, annotation_set, train_cases, _teaching(recipe))
     folder = RunFolder(Path(run) if run else Path("runs") / f"{data.root.resolve().name}-{recipe.name}")
-    precision = settings.training.precision
+    wished = settings.training.precision
+    precision = team.first(lambda: best_precision(device) if wished == "auto" else wished)
     return Job(
         dataset=data,
         annotations=annotation_set,
@@ -129,7 +130,7 @@ def _job(
         starts=read_starts(start_from, data.channel_names, dict(data.labels.without_ignore())),
         device=device.type,
         devices=devices,
-        precision=best_precision(device) if precision == "auto" else precision,
+        precision=precision,
         cache=PatchCache(Path(cache or os.environ.get(CACHE_VARIABLE) or folder.path.parent / "cache")),
         team=team,
     )

@@ -48,7 +48,7 @@ def write_prediction(data: Dataset, out: Path, case: str, dice: float, uncertain
     origin = {"model": "digest", "uncertainty": uncertainty, **files_status(data.image_paths(case))}
     doubts = (Doubt("ball", "border", "reaches the border"),)
     estimates = {"cube": dice, "ball": dice}
-    write_record(out, PredictionRecord(case, origin, tuple(files), (), doubts, estimates, uncertainty, (0.0, 1.0)))
+    write_record(out, PredictionRecord(case, origin, tuple(files), (), doubts, estimates, uncertainty))
 
 
 @pytest.fixture

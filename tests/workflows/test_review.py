@@ -67,7 +67,6 @@ def predicted(data: Dataset, tmp_path: Path) -> Predicted:
             (Doubt("cyst", "parts", "2 parts"),),
             {"cyst": dice, "kidney": dice},
             0.1,
-            (1.0,),
         )
         write_record(out, record)
         return record
@@ -167,7 +166,7 @@ def test_the_next_case_is_one_without_annotation(review: Review, predicted: Pred
     assert review.next_to_annotate(["anna"]).reason == "No case without annotation is predicted yet."
     for case, dice in (("anna", 0.9), ("bert", 0.1), ("carl", 0.5)):
         predicted(case, dice)
-    assert review.next_to_annotate([]).case == "bert"  # all look the same: the one that is predicted worst
+    assert review.next_to_annotate([]).case == "bert"  # the lowest expected Dice
     assert review.next_to_annotate(["bert"]).case == "carl"
 
 
@@ -208,7 +207,7 @@ def test_two_thousand_cases_are_listed_in_a_second(tmp_path: Path) -> None:
         (out / f"{case}.nii.gz").touch()
         origin = {"model": "digest", **files_status(data.image_paths(case))}
         dice = {"kidney": 1 - number / 2000}
-        record = PredictionRecord(case, origin, (f"{case}.nii.gz",), (), (), dice, None, (1.0,))
+        record = PredictionRecord(case, origin, (f"{case}.nii.gz",), (), (), dice)
         content = {"version": VERSION, **asdict(record)}
         record_path(out, case).write_text(json.dumps(content))  # without write_json's waiting for the disk
     begun = time.process_time()

@@ -35,7 +35,7 @@ const REVIEW_HELP: [string, string][] = [
   ["A, X", "accept, flag the prediction; again: take it back"],
   ["Q, W", "prediction on or off; filled or outlines"],
   ["U, H", "uncertainty on or off; go where it is highest"],
-  ["G", "annotate next: the case to learn most from"],
+  ["G", "annotate next: the case expected to be worst"],
   ["S", "when painting: rest of the slice as predicted"],
 ];
 /** Of annotating, and of no use in a review. */

@@ -132,7 +132,7 @@ export class App {
     this.refresh();
   }
 
-  /** Open the case from which the model would learn most. */
+  /** Open the case without annotation that is expected to be predicted worst. */
   async annotateNext(): Promise<void> {
     if (this.review === null) return;
     await this.queue.saved();

@@ -102,7 +102,7 @@ def predict(root: Path, out: Path) -> None:
         origin = {"model": "digest", **files_status(data.image_paths(case))}
         dice = {"ball": 0.4 + 0.05 * number, "cyst": 0.2 + 0.05 * number}
         doubts = (Doubt("ball", "parts", "3 parts, training cases had at most 1"),) if number == 0 else ()
-        write_record(out, PredictionRecord(case, origin, files, (), doubts, dice, 0.1, (0.0,)))
+        write_record(out, PredictionRecord(case, origin, files, (), doubts, dice, 0.1))
 
 
 def landmark(affine: np.ndarray) -> dict[str, list[float]]:

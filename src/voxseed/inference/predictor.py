@@ -14,7 +14,6 @@ from voxseed.data.preprocessing import PreprocessedImage
 from voxseed.data.volumes import Image, Volume
 from voxseed.devices import Precision, best_precision, resolve_device
 from voxseed.errors import InputError
-from voxseed.inference.descriptor import image_descriptor
 from voxseed.inference.expected_dice import expected_dice
 from voxseed.inference.model_files import DESCRIPTION_NAME, Model, load_model
 from voxseed.inference.sliding_window import sliding_window
@@ -42,7 +41,6 @@ class Prediction:
         confidence: per foreground class, mean probability of the voxels where it is the most probable, on the working
             grid; NaN where there is none.
         expected_dice: per foreground class, an estimate in [0, 1] that needs no dense label, see `expected_dice`.
-        descriptor: what the image looks like, see `image_descriptor`.
         probabilities: (C, I, J, K) float32, background first; None unless asked for.
         uncertainty: (I, J, K) float32, see `spread`; None unless asked for.
     """
@@ -50,7 +48,6 @@ class Prediction:
     labels: Volume
     confidence: tuple[float, ...] = ()
     expected_dice: tuple[float, ...] = ()
-    descriptor: tuple[float, ...] = ()
     probabilities: FloatArray | None = None
     uncertainty: FloatArray | None = None
 
@@ -158,7 +155,6 @@ class Predictor:
             Volume(labels, image.affine),
             confidence=class_confidence(working),
             expected_dice=expected_dice(working, case.valid, self._may_be_absent()),
-            descriptor=image_descriptor(case.array),
             probabilities=case.native_probabilities(working) if probabilities else None,
             uncertainty=case.native_values(maps[-1]) if uncertainty else None,
         )

@@ -69,7 +69,7 @@ class ReviewApi:
         return JSONResponse(message.model_dump())
 
     def proposal(self) -> ProposalMessage:
-        """The unannotated case from which the model would learn most."""
+        """The unannotated case that is proposed to be annotated next, see `workflows.propose`."""
         states = self._workspace.states()
         found = self._review.next_to_annotate([case for case, state in states.items() if state != State.UNANNOTATED])
         return ProposalMessage(case=found.case, reason=found.reason)

@@ -59,7 +59,6 @@ class PredictionRecord:
         expected_dice: class name to an estimate in [0, 1] that needs no dense label, see `inference.expected_dice`.
         mean_uncertainty: of the voxels that are predicted to be an object; None if there are none, or no uncertainty
             was asked for.
-        descriptor: what the image looks like, see `inference.descriptor`.
     """
 
     case: str
@@ -69,7 +68,6 @@ class PredictionRecord:
     doubts: tuple[Doubt, ...]
     expected_dice: dict[str, float]
     mean_uncertainty: float | None = None
-    descriptor: tuple[float, ...] = ()
 
     @property
     def mean_expected_dice(self) -> float:
@@ -125,7 +123,6 @@ def read_record(out: Path, case: str) -> PredictionRecord | None:
             tuple(Doubt(**doubt) for doubt in content["doubts"]),
             dict(**content["expected_dice"]),
             content.get("mean_uncertainty"),
-            tuple(content["descriptor"]),
         )
     except (KeyError, TypeError) as error:
         raise InputError(f"{path}: damaged ({error}). Remove it, and predict the case again.") from None

@@ -1,39 +1,23 @@
 """Propose: predictions of the cases so far into the cases to annotate next."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable
 
-import numpy as np
-
-from voxseed.errors import InputError
-from voxseed.inference.proposal import proposed_order
 from voxseed.workflows.prediction_records import PredictionRecord
 
 
-def propose(records: Sequence[PredictionRecord], annotated: Collection[str], count: int = 10) -> tuple[str, ...]:
-    """The cases from which the next training would learn most, the best first.
+def propose(records: Iterable[PredictionRecord], annotated: Collection[str], count: int = 10) -> tuple[str, ...]:
+    """The cases to annotate next: those with the lowest expected Dice, mean over classes, the lowest first.
+
+    Their predictions most need to be put right. As a training set they were no better than cases in random order, see
+    docs/results/review.md.
 
     Args:
-        records: of predictions of one model, also of annotated cases, so that none like them is proposed.
-        annotated: names of the cases that have an annotation; those without a record have no say.
+        records: of predictions.
+        annotated: names of the cases that have an annotation.
         count: at most so many.
 
     Returns:
-        Names of cases that are not annotated; none if all are.
-
-    Raises:
-        InputError: if the records are of models with different channels.
+        Names of cases that are not annotated; none if all are. Of equal ones the first record comes first.
     """
-    if not records:
-        return ()
-    sizes = {len(record.descriptor) for record in records}
-    if len(sizes) > 1:
-        raise InputError(
-            f"{records[0].case}, …: the predictions are of models with different channels. Predict all with one model."
-        )
-    order = proposed_order(
-        lost=np.array([1 - record.mean_expected_dice for record in records]),
-        descriptors=np.array([record.descriptor for record in records]),
-        is_annotated=np.array([record.case in annotated for record in records]),
-        count=count,
-    )
-    return tuple(records[index].case for index in order)
+    waiting = [record for record in records if record.case not in annotated]
+    return tuple(record.case for record in sorted(waiting, key=lambda record: record.mean_expected_dice)[:count])

@@ -159,7 +159,7 @@ class Review:
         self._verdicts.say(case, prediction, verdict)
 
     def next_to_annotate(self, annotated: Collection[str]) -> Proposal:
-        """The case from which the next training would learn most, of those that are predicted so far.
+        """The case that `propose` names first, of those that are predicted so far.
 
         Args:
             annotated: names of the cases that have an annotation.
@@ -169,7 +169,7 @@ class Review:
         found = propose([each.record for each in self.cases() if each.record is not None], annotated, count=1)
         if not found:
             return Proposal(None, "No case without annotation is predicted yet.")
-        return Proposal(found[0], "Badly predicted, unlike those annotated so far, and like others that wait.")
+        return Proposal(found[0], "Of the cases without annotation, the one with the lowest expected Dice.")
 
     def labels(self, case: str, prediction: str) -> Volume:
         """What was predicted, as class indices of the dataset, on the case's own grid.

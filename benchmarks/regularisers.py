@@ -19,7 +19,7 @@ REPEATS = 5
 
 
 def run() -> list[dict[str, Any]]:
-    """Seconds and ratios for the working grid (half resolution) and for full resolution."""
+    """Seconds and ratios for the coarse grid (half resolution) and for full resolution."""
     return [_row("half resolution", (2, 2, 2)), _row("full resolution", (1, 1, 1))]
 
 

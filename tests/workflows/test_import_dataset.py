@@ -164,6 +164,7 @@ def test_no_trace_of_the_name_is_left(write_dicom, tmp_path, ending):
     source = tmp_path / "Secret_Sally"
     if ending == "dicom":
         write_dicom(source / "Secret", ARRAY, PatientID="Secret-77", SeriesDescription="Secret series")
+        (source / "Secret.txt").write_text("hello")
     else:
         (secretive_nifti if ending.startswith(".nii") else secretive_itk)(source / f"Secret{ending}")
         assert any(SECRET in unpacked(content) for content in files(source).values())
@@ -172,6 +173,7 @@ def test_no_trace_of_the_name_is_left(write_dicom, tmp_path, ending):
     assert dataset.cases == ("case_001",)
     for name, content in files(tmp_path / "out").items():
         assert b"secret" not in name.lower().encode() + content.lower() + unpacked(content).lower()
+    assert plans[0].notes == (("1 file left out, not DICOM.",) if ending == "dicom" else ())
     assert "secret" not in str([plans[0].header(), plans[0].rows(), plans[0].notes]).lower()
     np.testing.assert_array_equal(
         np.sort(dataset.read_image("case_001").array[0], axis=None), np.sort(ARRAY, axis=None)

@@ -1,12 +1,16 @@
 """DICOM headers: which files are images, and where each of their slices lies."""
 
 import struct
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pydicom
+from pydicom.errors import BytesLengthException
+from pydicom.uid import UID
 
 from voxseed.data.sources.base import is_dicom
 from voxseed.errors import InputError
@@ -14,6 +18,7 @@ from voxseed.progress import track
 
 _HEADER_TAGS = (
     "SOPClassUID",
+    "SOPInstanceUID",
     "Modality",
     "ImageType",
     "PatientID",
@@ -37,8 +42,20 @@ _HEADER_TAGS = (
 )
 _NO_IMAGES = ("SEG", "SR", "PR", "KO", "DOC", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD", "REG")
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_IMAGE_KIND = "Image Storage"
+"""In the names of all kinds that always have an image, and of no others."""
 _ENDINGS_WITHOUT_PREAMBLE = (".dcm", ".ima")
-_DAMAGE = (EOFError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError, struct.error)
+_DAMAGE = (
+    BytesLengthException,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    NotImplementedError,
+    struct.error,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -100,48 +117,78 @@ class HeaderScan:
 
     Attributes:
         images: that hold slices.
-        not_dicom: how many files are something else.
-        not_images: how many are DICOM, but structures, reports, scouts or screenshots.
+        not_dicom: that are something else.
+        not_images: that are DICOM, but structures, reports, scouts or screenshots.
     """
 
     images: tuple[SliceFile, ...]
-    not_dicom: int
-    not_images: int
+    not_dicom: tuple[Path, ...]
+    not_images: tuple[Path, ...]
 
 
 def scan_headers(paths: Sequence[Path]) -> HeaderScan:
     """Read the headers of all files that are DICOM; voxels and further elements are left on disk.
 
     Raises:
-        InputError: if a DICOM file is damaged or cannot be read.
+        InputError: if a DICOM file, or a file with the name of one, is damaged or cannot be read.
     """
     images: list[SliceFile] = []
-    not_dicom = not_images = 0
+    not_dicom: list[Path] = []
+    not_images: list[Path] = []
     for path in track(paths, "Reading DICOM headers"):
-        header = _read_header(path)
-        if header is None:
-            not_dicom += 1
-        elif _is_scan(header):
-            images.append(_slice_file(path, header))
-        else:
-            not_images += 1
-    return HeaderScan(tuple(images), not_dicom, not_images)
+        with _damage_reported(path):
+            header = _read_header(path)
+            if header is None:
+                not_dicom.append(path)
+            elif _is_scan(header):
+                images.append(_slice_file(path, header))
+            else:
+                _require_no_slice(path, header)
+                not_images.append(path)
+    return HeaderScan(tuple(images), tuple(not_dicom), tuple(not_images))
 
 
 def _read_header(path: Path) -> Any:
-    """None if the file is not DICOM. Without a preamble, only the usual endings are believed."""
+    """None if the file is not DICOM. Without a preamble, only the usual endings are believed; these must be true."""
+    is_marked = is_dicom(path)
+    if not is_marked and path.suffix.lower() not in _ENDINGS_WITHOUT_PREAMBLE:
+        return None
+    header = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_HEADER_TAGS))
+    if not is_marked and "SOPClassUID" not in header:
+        what = "not DICOM, or damaged" if path.stat().st_size else "an empty file"
+        raise InputError(
+            f"{path}: {what}; expected DICOM, because of its name. Export it again, or move it elsewhere if it is no "
+            "slice."
+        )
+    return header
+
+
+@contextmanager
+def _damage_reported(path: Path) -> Iterator[None]:
     try:
-        is_marked = is_dicom(path)
-        if not is_marked and path.suffix.lower() not in _ENDINGS_WITHOUT_PREAMBLE:
-            return None
-        header = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_HEADER_TAGS))
+        yield
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from None
     except _DAMAGE as error:
-        if not is_marked:
-            return None
-        raise InputError(f"{path}: a damaged DICOM file ({error}). Export it again.") from None
-    return header if is_marked or "SOPClassUID" in header else None
+        detail = " ".join(str(error).split()).partition(". ")[0]  # pydicom's advice to programmers follows
+        raise InputError(f"{path}: a damaged DICOM file ({detail}). Export it again.") from None
+
+
+def _require_no_slice(path: Path, header: Any) -> None:
+    """Check that what is no scan is none because its header was cut.
+
+    Raises:
+        InputError: if it is of a kind that has an image, or of none, but does not say how large the image is.
+    """
+    if "Rows" in header:
+        return
+    meta = header.file_meta
+    # What follows the kind; without it the kind may be cut.
+    if ("TransferSyntaxUID" not in meta) if header.preamble else ("SOPInstanceUID" not in header):
+        raise InputError(f"{path}: a DICOM file that was cut near its beginning. Export it again.")
+    kind = str(UID(meta.get("MediaStorageSOPClassUID") or header.get("SOPClassUID") or "").name)
+    if _IMAGE_KIND in kind:
+        raise InputError(f"{path}: {kind}, but its header ends before the size of the image. Export it again.")
 
 
 def _is_scan(header: Any) -> bool:
@@ -154,10 +201,6 @@ def _is_scan(header: Any) -> bool:
 
 
 def _slice_file(path: Path, header: Any) -> SliceFile:
-    try:
-        slices = tuple(_slices(path, header))
-    except _DAMAGE as error:
-        raise InputError(f"{path}: a damaged DICOM header ({error}). Export it again.") from None
     return SliceFile(
         path=path,
         patient_id=str(header.get("PatientID") or "").strip(),
@@ -167,7 +210,7 @@ def _slice_file(path: Path, header: Any) -> SliceFile:
         series_number=str(header.get("SeriesNumber") or ""),
         description=str(header.get("SeriesDescription") or "").strip(),
         modality=str(header.get("Modality") or ""),
-        slices=slices,
+        slices=tuple(_slices(path, header)),
     )
 
 

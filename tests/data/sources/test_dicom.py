@@ -8,13 +8,17 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given
 from hypothesis import strategies as st
-from pydicom import dcmread
+from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     BasicTextSRStorage,
+    ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     GrayscaleSoftcopyPresentationStateStorage,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
     MediaStorageDirectoryStorage,
+    RLELossless,
 )
 from scipy.spatial.transform import Rotation
 
@@ -27,7 +31,7 @@ from voxseed.errors import InputError
 
 SHAPE = (6, 5, 4)
 ARRAY = np.arange(np.prod(SHAPE), dtype=np.int16).reshape(SHAPE)
-ROWS = b"\x28\x00\x10\x00US"
+ROWS = b"\x28\x00\x10\x00"
 """Where the element starts in a file."""
 C, S = np.cos(np.radians(20)), np.sin(np.radians(20))
 ORIENTATIONS = {
@@ -248,7 +252,7 @@ def unplaced(index, header):
 
 
 def write_without_image(path: Path, kind: str, **elements: object) -> None:
-    """A DICOM file of a kind that has no pixels; a directory of a medium has no elements but in its meta information."""
+    """A DICOM file of a kind that has no pixels."""
     header = Dataset()
     for keyword, value in elements.items():
         setattr(header, keyword, value)
@@ -275,8 +279,8 @@ def test_what_is_no_scan_is_left_out_and_named(write_dicom, tmp_path):
     found = find(tmp_path)
     assert [each.sentence(is_named=True) for each in found.left_out] == [
         "1 file left out, not DICOM: notes.txt.",
-        "8 files left out, DICOM but no scans: DICOMDIR, raw.dcm, report/im001.dcm, scout/im001.dcm, seg/im001.dcm and 3 "
-        "more.",
+        "8 files left out, DICOM but no scans: DICOMDIR, raw.dcm, report/im001.dcm, scout/im001.dcm, seg/im001.dcm "
+        "and 3 more.",
     ]
     assert found.left_out[1].sentence(is_named=False) == "8 files left out, DICOM but no scans."
     assert len(found.cases) == 1
@@ -310,24 +314,57 @@ def test_a_damaged_first_or_last_slice_does_not_shorten_the_volume(write_dicom, 
 
 @pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
 @pytest.mark.parametrize("is_marked", [True, False])
-def test_no_cut_of_a_header_makes_a_slice_something_else(write_dicom, tmp_path, is_marked):
+def test_no_cut_makes_a_slice_something_else(write_dicom, tmp_path, is_marked):
     path = write_dicom(tmp_path, ARRAY)[0]
     if not is_marked:
         header = dcmread(path)
         header.preamble, header.file_meta = None, FileMetaDataset()
         header.save_as(path, implicit_vr=False, little_endian=True)
     whole = path.read_bytes()
-    for length in (*range(0, 300, 3), *range(300, whole.index(ROWS), 7)):
+    lengths = (*range(0, 300, 3), *range(300, whole.index(ROWS), 7), *range(whole.index(ROWS), len(whole), 3))
+    for length in lengths:
         path.write_bytes(whole[:length])
-        with pytest.raises(InputError, match=r"im004\.dcm: .*\. Export it again"):
+        with pytest.raises(InputError, match=r"im004\.dcm: .*[Ee]xport it again"):
             scan_headers([path])
 
 
-def test_a_truncated_file_is_refused(write_dicom, tmp_path):
+@pytest.mark.parametrize("multi_frame", [False, True])
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_a_file_without_its_last_byte_is_refused_before_any_pixel_is_read(write_dicom, tmp_path, syntax, multi_frame):
+    path = write_dicom(tmp_path, ARRAY, multi_frame=multi_frame)[-1]
+    header = dcmread(path)
+    if syntax == ExplicitVRBigEndian:
+        header.PixelData = np.frombuffer(header.PixelData, "<i2").astype(">i2").tobytes()
+    header.file_meta.TransferSyntaxUID = syntax
+    list(header.iterall())  # decoded, so that they can be written in another order of bytes
+    dcmwrite(path, header, implicit_vr=syntax.is_implicit_VR, little_endian=syntax.is_little_endian)
+    np.testing.assert_array_equal(only_volume(tmp_path).array, ARRAY)
+    size = 2 * ARRAY[:, :, : None if multi_frame else 1].size
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(
+        InputError, match=rf"{path.name}: {size - 1} bytes of pixels, expected {size}; the file was cut"
+    ):
+        find(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "remedy"),
+    [
+        (ExplicitVRLittleEndian, "Export the file again"),
+        (JPEG2000Lossless, "They are compressed: install pylibjpeg .*gdcmconv --raw; .*, export the file again"),
+    ],
+)
+def test_codecs_are_proposed_for_compressed_pixels_alone(write_dicom, tmp_path, syntax, remedy):
     path = write_dicom(tmp_path, ARRAY)[1]
-    path.write_bytes(path.read_bytes()[:-7])
+    header = dcmread(path)
+    if syntax.is_compressed:
+        header.compress(RLELossless)
+        header.file_meta.TransferSyntaxUID = syntax  # which it is not
+    else:
+        del header.PhotometricInterpretation
+    header.save_as(path)
     (case,) = find(tmp_path).cases
-    with pytest.raises(InputError, match=r"im003\.dcm: its pixels cannot be decoded .* export the file again"):
+    with pytest.raises(InputError, match=rf"im003\.dcm: its pixels cannot be decoded \(.*\)\. {remedy}\.$"):
         case.channels[0].read()
 
 

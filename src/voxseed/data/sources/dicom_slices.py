@@ -1,18 +1,14 @@
 """DICOM headers: which files are images, and where each of their slices lies."""
 
-import struct
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pydicom
-from pydicom.errors import BytesLengthException
-from pydicom.uid import UID
 
 from voxseed.data.sources.base import is_dicom
+from voxseed.data.sources.dicom_damage import damage_reported, frame_count, require_no_slice, require_pixels
 from voxseed.errors import InputError
 from voxseed.progress import track
 
@@ -32,6 +28,7 @@ _HEADER_TAGS = (
     "Columns",
     "SamplesPerPixel",
     "NumberOfFrames",
+    "BitsAllocated",
     "PixelSpacing",
     "ImagePositionPatient",
     "ImageOrientationPatient",
@@ -42,20 +39,7 @@ _HEADER_TAGS = (
 )
 _NO_IMAGES = ("SEG", "SR", "PR", "KO", "DOC", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD", "REG")
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-_IMAGE_KIND = "Image Storage"
-"""In the names of all kinds that always have an image, and of no others."""
 _ENDINGS_WITHOUT_PREAMBLE = (".dcm", ".ima")
-_DAMAGE = (
-    BytesLengthException,
-    EOFError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    NotImplementedError,
-    struct.error,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True)
@@ -129,6 +113,8 @@ class HeaderScan:
 def scan_headers(paths: Sequence[Path]) -> HeaderScan:
     """Read the headers of all files that are DICOM; voxels and further elements are left on disk.
 
+    Where pixels are not compressed, it is seen from the size of the file whether all are there.
+
     Raises:
         InputError: if a DICOM file, or a file with the name of one, is damaged or cannot be read.
     """
@@ -136,59 +122,39 @@ def scan_headers(paths: Sequence[Path]) -> HeaderScan:
     not_dicom: list[Path] = []
     not_images: list[Path] = []
     for path in track(paths, "Reading DICOM headers"):
-        with _damage_reported(path):
-            header = _read_header(path)
-            if header is None:
+        with damage_reported(path):
+            read = _read_header(path)
+            if read is None:
                 not_dicom.append(path)
-            elif _is_scan(header):
+                continue
+            header, left_bytes = read
+            if _is_scan(header):
+                require_pixels(path, header, left_bytes)
                 images.append(_slice_file(path, header))
             else:
-                _require_no_slice(path, header)
+                require_no_slice(path, header)
                 not_images.append(path)
     return HeaderScan(tuple(images), tuple(not_dicom), tuple(not_images))
 
 
-def _read_header(path: Path) -> Any:
-    """None if the file is not DICOM. Without a preamble, only the usual endings are believed; these must be true."""
+def _read_header(path: Path) -> tuple[Any, int] | None:
+    """Header, and bytes from the pixels on; None if the file is not DICOM.
+
+    Without a preamble, only the usual endings are believed; these must be true.
+    """
     is_marked = is_dicom(path)
     if not is_marked and path.suffix.lower() not in _ENDINGS_WITHOUT_PREAMBLE:
         return None
-    header = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_HEADER_TAGS))
+    with path.open("rb") as file:
+        header = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(_HEADER_TAGS))
+        left_bytes = path.stat().st_size - file.tell()
     if not is_marked and "SOPClassUID" not in header:
         what = "not DICOM, or damaged" if path.stat().st_size else "an empty file"
         raise InputError(
             f"{path}: {what}; expected DICOM, because of its name. Export it again, or move it elsewhere if it is no "
             "slice."
         )
-    return header
-
-
-@contextmanager
-def _damage_reported(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from None
-    except _DAMAGE as error:
-        detail = " ".join(str(error).split()).partition(". ")[0]  # pydicom's advice to programmers follows
-        raise InputError(f"{path}: a damaged DICOM file ({detail}). Export it again.") from None
-
-
-def _require_no_slice(path: Path, header: Any) -> None:
-    """Check that what is no scan is none because its header was cut.
-
-    Raises:
-        InputError: if it is of a kind that has an image, or of none, but does not say how large the image is.
-    """
-    if "Rows" in header:
-        return
-    meta = header.file_meta
-    # What follows the kind; without it the kind may be cut.
-    if ("TransferSyntaxUID" not in meta) if header.preamble else ("SOPInstanceUID" not in header):
-        raise InputError(f"{path}: a DICOM file that was cut near its beginning. Export it again.")
-    kind = str(UID(meta.get("MediaStorageSOPClassUID") or header.get("SOPClassUID") or "").name)
-    if _IMAGE_KIND in kind:
-        raise InputError(f"{path}: {kind}, but its header ends before the size of the image. Export it again.")
+    return header, left_bytes
 
 
 def _is_scan(header: Any) -> bool:
@@ -218,7 +184,7 @@ def _slices(path: Path, header: Any) -> Iterator[Slice]:
     shape = (int(header.Columns), int(header.Rows))
     frames = header.get("PerFrameFunctionalGroupsSequence")
     if not frames:
-        count = int(header.get("NumberOfFrames") or 1)
+        count = frame_count(header)
         number = int(header.get("InstanceNumber") or 0)
         for index in range(count):
             # Frames without functional groups share one position, which is refused as duplicate.

@@ -35,7 +35,7 @@ def test_the_table_comes_first_and_a_dry_run_stops_there(voxseed, dicom, tmp_pat
         "tom T1 axial (6 slices) 10 × 8 × 6 0.5 × 0.75 × 2.5 no tom",
     ]
     assert lines[-2] == "Channels: CT. Labels: {'background': 0, 'tumour': 1, 'cyst': 2}. Files: *.nii.gz."
-    assert lines[-1].startswith("Nothing was written.")
+    assert lines[-1].startswith("Nothing was written. Only headers were read: damage further on is found when")
     assert names(tmp_path) == before
     answer = voxseed(*words)
     assert (answer.code, answer.err) == (0, "")

@@ -45,7 +45,10 @@ def import_dataset(
         show=_print_plan,
     )
     if dataset is None:
-        print_line("Nothing was written. Without --dry-run this becomes a dataset.")
+        print_line(
+            "Nothing was written. Only headers were read: damage further on is found when this becomes a dataset, without "
+            "--dry-run."
+        )
         return
     print_line(f"Dataset: {dataset.root}. Check it: voxseed dataset check {dataset.root}")
     if pseudonymise:

@@ -402,7 +402,7 @@ def test_wrong_words_are_a_sentence(voxseed, dataset, tmp_path, tiny, trained, l
 
 @pytest.mark.parametrize(
     "line",
-    ["", "trian", "train", "train x --foo", "train x --fold -1", "dataset", "dataset chek x", "predict x", "list"],
+    ["", "trian", "train", "train x --foo", "train x --fold -1", "dataset", "dataset chek x", "predict x"],
 )
 def test_a_line_that_is_no_command_has_exit_code_2_and_no_traceback(voxseed, line):
     answer = voxseed(*line.split())

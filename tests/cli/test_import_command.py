@@ -65,6 +65,7 @@ def test_what_cannot_be_imported_is_in_the_table_and_then_in_sentences(voxseed, 
     answer = voxseed(*words)
     assert answer.code == 2
     assert "2 cases cannot be imported, so nothing was." in answer.err
+    assert answer.out == "", "a table of no case"
     assert "case sally has 2 series, of which 0 mention the channel CT" in answer.err
     assert names(tmp_path) == before
 

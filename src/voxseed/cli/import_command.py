@@ -46,8 +46,8 @@ def import_dataset(
     )
     if dataset is None:
         print_line(
-            "Nothing was written. Only headers were read: damage further on is found when this becomes a dataset, without "
-            "--dry-run."
+            "Nothing was written. Only headers were read: damage further on is found when this becomes a dataset, "
+            "without --dry-run."
         )
         return
     print_line(f"Dataset: {dataset.root}. Check it: voxseed dataset check {dataset.root}")

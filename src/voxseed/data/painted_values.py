@@ -88,9 +88,9 @@ def _remedy(value: int, values: Mapping[int, int], labels: Labels) -> str:
     if value == labels.next_ignore_value and values.get(labels[BACKGROUND_NAME]) == labels[BACKGROUND_NAME]:
         command = "voxseed dataset import-labels MAPS --into DATASET"
         return (
-            f"If it is painted background, and nobody looked where 0 is: {command} --unannotated 0 --background {value}. "
-            f"If nobody looked there, and 0 is background: {command} --unannotated {value}. If it is a class: "
-            f"--map {value}=NAME."
+            f"If it is painted background, and nobody looked where 0 is: {command} --unannotated 0 "
+            f"--background {value}. If nobody looked there, and 0 is background: {command} --unannotated {value}. "
+            f"If it is a class: --map {value}=NAME."
         )
     return f"Say what it is: --map {value}=NAME, --background {value} or --unannotated {value}."
 

@@ -28,7 +28,7 @@ def main() -> None:
         parser.error(f"unknown measurement {unknown[0]!r}; known: {', '.join(NAMES)}")
     for name in names:
         for row in importlib.import_module(f"benchmarks.{name}").run():
-            values = asdict(row) if is_dataclass(row) else row
+            values = asdict(row) if is_dataclass(row) and not isinstance(row, type) else row
             print(name + ": " + ", ".join(f"{key} {_text(value)}" for key, value in values.items()), flush=True)
 
 

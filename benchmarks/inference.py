@@ -1,13 +1,12 @@
-"""Sliding-window prediction against MONAI's `sliding_window_inference`, U-Net of width 16, windows of 96 × 80 × 48.
+"""Sliding-window prediction against MONAI's `sliding_window_inference`, U-Net of width 16.
 
-MONAI runs its own network with the same weights, in fp32. `fp32`: the same windows in the same precision on a volume
-without margin. `default`: what a user gets (bf16 where the processor is faster so, windows without tissue left out) on
-a volume whose margin is empty. `default, fp32`: that without bf16. Differences are between probabilities of an
-untrained network on noise.
+Windows are as training plans them. MONAI runs its own network with the same weights, in fp32. `fp32`: the same windows
+in the same precision on a volume without margin. `default`: what a user gets (bf16 where the device is faster so,
+windows without tissue left out) on a volume whose margin is empty. `default, fp32`: that without bf16. Differences are
+between probabilities of an untrained network on noise.
 """
 
 import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,7 @@ import torch
 from monai.inferers import sliding_window_inference
 from torch import Tensor, nn
 
+from benchmarks.device import DEVICE, IS_CUDA, PATCH, in_precision, seconds_of
 from voxseed.data.valid_region import valid_region
 from voxseed.devices import Precision, best_precision
 from voxseed.inference.sliding_window import sliding_window
@@ -23,12 +23,11 @@ from voxseed.networks.base import NETWORKS
 from voxseed.networks.factory import build_network, default_arguments
 from voxseed.networks.layout import placed
 
-CPU = torch.device("cpu")
-PATCH = (96, 80, 48)
 OVERLAP = 0.5
-SMALL = (144, 120, 96)
-LARGE = (256, 256, 160)
+SMALL = (256, 256, 192) if IS_CUDA else (144, 120, 96)
+LARGE = (512, 512, 300) if IS_CUDA else (256, 256, 160)
 REPEATS = 5
+BATCH = 4 if IS_CUDA else 1
 REPEATS_LARGE = 2
 
 
@@ -36,30 +35,32 @@ def run() -> list[dict[str, Any]]:
     """Seconds of both, their ratio, and by how much probabilities differ."""
     torch.manual_seed(0)
     arguments = default_arguments("unet3d", (1.0, 1.0, 1.0), PATCH, 16)
-    plain = NETWORKS.get("unet3d")(**arguments).build(1, 2).eval()
-    network = placed(build_network("unet3d", 1, 2, **arguments), CPU).eval()
+    plain = NETWORKS.get("unet3d")(**arguments).build(1, 2).to(DEVICE).eval()
+    network = placed(build_network("unet3d", 1, 2, **arguments), DEVICE).eval()
     network.body.load_state_dict(plain.state_dict())
-    noise, body = torch.randn(1, *SMALL), _with_margin(LARGE)
+    noise, body = torch.randn(1, *SMALL, device=DEVICE), _with_margin(LARGE)
 
     def whole() -> Tensor:
         return sliding_window(_probabilities(network, "fp32"), noise, PATCH, OVERLAP)
 
     def default(precision: Precision) -> Callable[[], Tensor]:
         def predict() -> Tensor:
-            tissue = torch.from_numpy(valid_region(body.numpy()))
-            return sliding_window(_probabilities(network, precision), body, PATCH, OVERLAP, valid=tissue)
+            tissue = torch.from_numpy(valid_region(body.numpy())).to(DEVICE)
+            return sliding_window(
+                _probabilities(network, precision), body.to(DEVICE), PATCH, OVERLAP, BATCH, valid=tissue
+            )
 
         return predict
 
     tissue = torch.from_numpy(valid_region(body.numpy()))
-    best = best_precision(CPU)
+    best = best_precision(DEVICE)
     everywhere = torch.ones(SMALL, dtype=torch.bool)
     return [
         _row(f"fp32, {SMALL}", {"ours": whole}, lambda: _monai(noise, plain), everywhere, REPEATS)[0],
         *_row(
             f"default, {LARGE}",
             {best: default(best), "fp32": default("fp32")},
-            lambda: _monai(body, plain),
+            lambda: _monai(body.to(DEVICE), plain),
             tissue,
             REPEATS_LARGE,
         ),
@@ -68,7 +69,7 @@ def run() -> list[dict[str, Any]]:
 
 def _probabilities(network: nn.Module, precision: Precision) -> Callable[[Tensor], Tensor]:
     def predict(patches: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+        with in_precision(precision):
             logits = network(patches)
         return logits.float().softmax(dim=1)
 
@@ -90,9 +91,7 @@ def _row(
     results: dict[str, Tensor] = {}
     for _ in range(repeats):
         for who, predict in (*ours.items(), ("monai", peer)):
-            start = time.perf_counter()
-            results[who] = predict()
-            seconds[who].append(time.perf_counter() - start)
+            seconds[who].append(seconds_of(lambda: results.update({who: predict().cpu()})))  # noqa: B023
     expected = results["monai"][:, where]
     medians = {who: statistics.median(times) for who, times in seconds.items()}
     rows = []

@@ -1,4 +1,4 @@
-"""The whole training loop against the bare networks' forward, backward and optimiser step, at patch 96 × 80 × 48.
+"""The whole training loop against the bare networks' forward, backward and step, at the device's default patch.
 
 The loop reads patches from a warm cache, augments, computes all losses, logs, clips, steps and writes checkpoints. Bare
 is the sum over a method's networks of a step on one patch in memory, under the same precision, measured before and
@@ -8,25 +8,23 @@ after the loop that it is compared with.
 import csv
 import statistics
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.device import DEVICE, IS_CUDA, PATCH, as_trained, seconds_of
 from voxseed.data.phantoms import make_dataset
-from voxseed.devices import best_precision
 from voxseed.networks.factory import build_network, default_arguments
 from voxseed.networks.layout import placed
 from voxseed.workflows.simulate import simulate
 from voxseed.workflows.train import train
 
-PATCH = (96, 80, 48)
 WIDTH = 16
-EPOCH_LENGTH = 10
+EPOCH_LENGTH = 100 if IS_CUDA else 10
 EPOCHS = 5
-BARE_STEPS = 15
+BARE_STEPS = 100 if IS_CUDA else 15
 WARMUP_STEPS = 3
 SETTINGS = (
     "preprocessing.spacing_mm=[1.5, 1.5, 1.5]",
@@ -71,7 +69,7 @@ def run() -> list[dict[str, Any]]:
 
 def _loop_seconds(dataset: Path, method: str, start_from: Sequence[str], run_folder: Path) -> float:
     """Median over epochs but the first."""
-    train(dataset, method=method, run=run_folder, overrides=SETTINGS, device="cpu", start_from=start_from)
+    train(dataset, method=method, run=run_folder, overrides=SETTINGS, device=DEVICE.type, start_from=start_from)
     (metrics,) = run_folder.glob("stages/*/metrics.csv")
     with metrics.open() as file:
         seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
@@ -81,16 +79,15 @@ def _loop_seconds(dataset: Path, method: str, start_from: Sequence[str], run_fol
 def _bare_steps() -> list[float]:
     """Seconds of steps: forward, backward, AdamW."""
     arguments = default_arguments("unet3d", (1.5, 1.5, 1.5), PATCH, WIDTH)
-    network = placed(build_network("unet3d", 1, 2, **arguments), torch.device("cpu"))
+    network = placed(build_network("unet3d", 1, 2, **arguments), DEVICE)
     optimiser = torch.optim.AdamW(network.parameters(), fused=True)
-    image = torch.randn(1, 1, *PATCH)
-    times = []
-    for _ in range(BARE_STEPS):
-        start = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16, enabled=best_precision(torch.device("cpu")) == "bf16"):
+    image = torch.randn(1, 1, *PATCH, device=DEVICE)
+
+    def step() -> None:
+        with as_trained():
             loss = network(image).float().square().mean()
         loss.backward()
         optimiser.step()
         optimiser.zero_grad()
-        times.append(time.perf_counter() - start)
-    return times[WARMUP_STEPS:]
+
+    return [seconds_of(step) for _ in range(BARE_STEPS)][WARMUP_STEPS:]

@@ -112,7 +112,7 @@ def _extra_mb(measure: Measure, pair: tuple[np.ndarray, np.ndarray]) -> float:
 
 
 def _report_extra_mb(
-    measure: Measure, pair: tuple[np.ndarray, np.ndarray], queue: "multiprocessing.SimpleQueue"
+    measure: Measure, pair: tuple[np.ndarray, np.ndarray], queue: "multiprocessing.SimpleQueue[float]"
 ) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     measure(*pair)

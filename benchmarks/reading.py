@@ -30,7 +30,7 @@ def run() -> list[dict[str, Any]]:
         case.read("image")
         rows = []
         for names in (("image",), tuple(arrays)):
-            starts = [tuple(int(n) for n in start) for start in rng.integers(0, SIZE - PATCH[0], (PATCHES, 3))]
+            starts = [(int(i), int(j), int(k)) for i, j, k in rng.integers(0, SIZE - PATCH[0], (PATCHES, 3))]
             begin = time.perf_counter()
             for start in starts:
                 for name in names:

@@ -41,7 +41,7 @@ def _step(device_name: str, crop: tuple[int, int, int], chunk: int) -> tuple[flo
     from voxseed.methods.base import Progress
     from voxseed.methods.cross_teaching import CrossTeaching, CrossTeachingSettings
     from voxseed.networks.factory import build_network, default_arguments, slicewise_arguments
-    from voxseed.networks.layout import in_layout_of
+    from voxseed.networks.layout import placed
     from voxseed.training.loop import total_loss
 
     device = torch.device(device_name)
@@ -51,7 +51,7 @@ def _step(device_name: str, crop: tuple[int, int, int], chunk: int) -> tuple[flo
         arguments[plane] = {"architecture": "unet2d", **planned, "chunk": chunk}
     networks = nn.ModuleDict(
         {
-            name: in_layout_of(device, build_network(in_channels=1, class_count=CLASSES, **each).to(device))
+            name: placed(build_network(in_channels=1, class_count=CLASSES, **each), device)
             for name, each in arguments.items()
         }
     )

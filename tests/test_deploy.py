@@ -1,8 +1,13 @@
 """Recipes for machines and the list of licences: what can be known of them without building anything."""
 
+import json
+import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -60,6 +65,46 @@ def test_scripts_of_jobs_are_shell(name):
     assert "#SBATCH --requeue" in lines
 
 
+def shellcheck(text: str, shell: str) -> None:
+    """What ShellCheck has to say of a script, which is nothing."""
+    program = linter("shellcheck")
+    words = [program, "--shell", shell, "-"]
+    found = subprocess.run(words, input=text, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
+
+
+def linter(name: str) -> str:
+    """A program that the test tools bring, beside this Python."""
+    program = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if program is None:
+        pytest.skip(f"needs {name}")
+    return program
+
+
+@pytest.mark.parametrize("path", [*sorted(DEPLOY.glob("*.sbatch")), ROOT / ".ci/run"], ids=lambda path: path.name)
+def test_shellcheck_accepts_the_scripts(path):
+    shellcheck(path.read_text(), "bash")
+
+
+@pytest.mark.parametrize("section", ["post", "environment", "runscript", "test"])
+def test_shellcheck_accepts_the_sections_of_the_apptainer_recipe(section):
+    text = (DEPLOY / "voxseed.def").read_text().split(f"%{section}\n")[1].split("\n%")[0]
+    shellcheck(re.sub("^    ", "", text, flags=re.MULTILINE), "sh")
+
+
+def test_hadolint_accepts_the_docker_recipe():
+    found = subprocess.run([linter("hadolint"), DEPLOY / "Dockerfile"], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
+
+
+def test_the_linters_find_what_is_wrong(tmp_path):
+    with pytest.raises(AssertionError, match="SC2086"):
+        shellcheck("#!/bin/bash\nls $1\n", "bash")
+    (tmp_path / "Dockerfile").write_text("FROM python\nRUN cd /src\n")
+    words = [linter("hadolint"), tmp_path / "Dockerfile"]
+    assert subprocess.run(words, capture_output=True, check=False).returncode == 1
+
+
 @pytest.mark.parametrize(("code", "requeued"), [(0, False), (2, False), (3, True)])
 def test_a_job_that_can_be_resumed_is_requeued(tmp_path, code, requeued):
     for name, text in {
@@ -74,6 +119,38 @@ def test_a_job_that_can_be_resumed_is_requeued(tmp_path, code, requeued):
     lines = (tmp_path / "log").read_text().splitlines()
     assert lines[0] == "voxseed train data --run runs/first --resume --log-file runs/first.jsonl --method partial"
     assert lines[1:] == (["scontrol requeue 17"] if requeued else [])
+
+
+@pytest.mark.slow
+def test_a_job_is_stopped_requeued_and_goes_on_to_its_end(tiny_dataset, tmp_path):
+    """The script as it is, around a real training; SLURM alone is played."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name, text in {
+        "srun": 'exec "$@"',
+        "scontrol": f'echo "$@" >> {tmp_path}/requeued',
+        "voxseed": f'echo $$ > {tmp_path}/pid; exec {sys.executable} -m voxseed "$@"',
+    }.items():
+        (programs / name).write_text(f"#!/bin/bash\n{text}\n")
+        (programs / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "SLURM_JOB_ID": "17"}
+    environment["SLURM_CPUS_PER_TASK"] = "1"
+    run = tmp_path / "run"
+    settings = ("networks.primary.width=2", "training.iterations=40", "training.epoch_length=2", "training.seed=1")
+    words = ["bash", DEPLOY / "train.sbatch", tiny_dataset, run, "--method", "partial", "--device", "cpu"]
+    words += [word for setting in (*settings, "training.patch_shape=[16, 16, 16]") for word in ("--set", setting)]
+    job = subprocess.Popen(words, env=environment)
+    while not (run / "stages" / "01-partial" / "last.ckpt").exists():
+        assert job.poll() is None
+        time.sleep(0.01)
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGINT)
+    assert job.wait(120) == 3
+    assert (tmp_path / "requeued").read_text() == "requeue 17\n"
+    assert subprocess.run(words, env=environment, check=False).returncode == 0
+    assert (tmp_path / "requeued").read_text() == "requeue 17\n", "a job that is done is not requeued"
+    assert (run / "model" / "weights.safetensors").exists()
+    ends = [json.loads(line) for line in Path(f"{run}.jsonl").read_text().splitlines() if '"end"' in line]
+    assert [each["exit_code"] for each in ends] == [3, 0]
 
 
 def test_the_parts_of_an_array_are_all_of_them(tmp_path):

@@ -29,6 +29,7 @@ FLOORS = {
     "registry": 0,
     "files": 0,
     "devices": 0,
+    "launch": 0,
     "machine": 0,
     "progress": 0,
     "parallel": 0,

@@ -26,5 +26,9 @@ class InterruptedRunError(VoxseedError):
     exit_code = 3
 
 
+class LostProcessError(VoxseedError):
+    """Another process of a training ended, and this one with it; what ended that one decides how to go on."""
+
+
 class ShapeError(ValueError):
     """Tensors or arrays given to a library function do not fit together."""

@@ -125,6 +125,8 @@ def test_files_folders_and_datasets_are_predicted(voxseed, dataset, tmp_path, tr
     assert (answer.code, answer.err) == (0, "")
     count = "1 prediction" if what == "file" else "4 predictions"
     assert answer.out.endswith(f"{count} in {tmp_path / 'out'}.\n")
+    worst = [line for line in answer.out.splitlines() if line.startswith("Lowest expected Dice: ball_")]
+    assert len(worst) == (0 if what == "file" else 1)
     assert read_volume(tmp_path / "out" / "ball_0.nii.gz").shape == (24, 20, 16)
 
 

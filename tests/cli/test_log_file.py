@@ -70,3 +70,10 @@ def test_a_file_that_cannot_be_written_is_a_sentence(voxseed, tmp_path):
     assert (answer.code, answer.err.endswith("cannot be written: Is a directory. Choose another place.\n")) == (2, True)
     answer = voxseed("--version", "--log-file")
     assert (answer.code, "expected the name of a file" in answer.err) == (2, True)
+
+
+def test_processes_that_were_started_together_have_a_file_each(voxseed, tmp_path, monkeypatch):
+    for variable, number in (("RANK", "1"), ("WORLD_SIZE", "2"), ("TORCHELASTIC_RUN_ID", "none")):
+        monkeypatch.setenv(variable, number)
+    assert voxseed("list", "protocols", "--log-file", tmp_path / "job.jsonl").code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["job.1.jsonl"]

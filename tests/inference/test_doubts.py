@@ -34,8 +34,8 @@ EMPTY = np.zeros(SHAPE, np.uint8)
         (MIDDLE, {"lowest_ml": 0.81}, 0.9, ["volume: 0.8 ml, training cases had 0.81 to 2 ml"]),
         (MIDDLE, {"highest_ml": 0.79}, 0.9, ["volume: 0.8 ml, training cases had 0.5 to 0.79 ml"]),
         (MIDDLE, {"lowest_ml": 0.8, "highest_ml": 0.8}, 0.9, []),
-        (MIDDLE, {}, 0.69, ["confidence: mean probability 0.69, below 0.7"]),
-        (MIDDLE, {}, 0.7, []),
+        (MIDDLE, {}, 0.84, ["confidence: mean probability 0.84, below 0.85"]),
+        (MIDDLE, {}, 0.85, []),
         (FAR_APART, {"highest_ml": 0.5}, 0.5, ["parts: 2", "volume: 0.9 ml", "confidence: "]),
     ],
 )
@@ -47,7 +47,8 @@ def test_each_rule_by_hand(labels, changes, confidence, expected):
 
 
 def test_a_model_that_says_nothing_of_its_training_cases_leaves_two_rules():
-    assert [d.rule for d in find_doubts(EMPTY, ("tumour",), 100.0, (float("nan"),), {})] == ["empty"]
+    (empty,) = find_doubts(EMPTY, ("tumour",), 100.0, (float("nan"),), {})
+    assert (empty.rule, empty.reason) == ("empty", "no voxel, and nothing is known of it in the training cases")
     everywhere = np.ones(SHAPE, np.uint8)
     assert [d.rule for d in find_doubts(everywhere, ("tumour",), 100.0, (0.6,), {})] == ["confidence"]
     assert find_doubts(everywhere, ("tumour",), 100.0, (0.9,), {}) == []

@@ -91,7 +91,12 @@ def test_confidence_is_the_mean_probability_of_the_voxels_of_a_class():
 def test_a_prediction_says_how_sure_it_is():
     image = box_image((20, 18, 16))
     found = Predictor(model({"primary": Threshold(sharpness=1.0)}), CPU).predict(Image(image[None], np.eye(4)))
-    assert found.confidence == pytest.approx([1 / (1 + np.exp(-2))], abs=1e-5)
+    sure = 1 / (1 + np.exp(-2))
+    assert found.confidence == pytest.approx([sure], abs=1e-5)
+    foreground, count = (image > 0).sum(), image.size
+    sharp = 1 / (1 + np.exp(-4))
+    expected = 2 * sharp * foreground / (foreground + sharp * foreground + (1 - sharp) * (count - foreground))
+    assert found.expected_dice == pytest.approx([expected], abs=1e-4)
 
 
 def test_an_ensemble_averages_probabilities() -> None:

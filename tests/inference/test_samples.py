@@ -135,3 +135,10 @@ def test_the_uncertainty_of_a_single_opinion_is_refused(coin, samples):
     predictor = Predictor(model({"primary": coin}), CPU, samples=samples)
     with pytest.raises(InputError, match=r"there is one, of network 'primary'.*--samples 6"):
         predictor.predict(Image(noise(12, 11, 10)[None], np.eye(4)), uncertainty=True)
+
+
+def test_only_random_networks_are_random(coin):
+    assert Predictor(model({"a": coin}), CPU).is_random
+    assert not Predictor(model({"a": Sure(0.0)}), CPU).is_random
+    both = model({"a": coin, "b": Sure(0.0)})
+    assert not Predictor(both, CPU, members=("a", "b")).is_random

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
+from voxseed.losses.coarse_grid import to_coarse_grid
 from voxseed.losses.crf import MultiViewCRFLoss
 from voxseed.losses.partial import PartialSupervisionLoss
 from voxseed.losses.variance import VarianceLoss
-from voxseed.losses.working_grid import to_working_grid
 from voxseed.methods.base import Batch, Progress
-from voxseed.methods.crf_term import CRFSettings, working_grid_factors
+from voxseed.methods.crf_term import CRFSettings, coarse_grid_factors
 from voxseed.methods.stage_one import StageOne, StageOneSettings
 
 
@@ -40,7 +40,7 @@ def test_terms_are_the_losses_with_their_weights():
     method, batch = _method(crf_weight=2.0, variance_weight=0.5, ramp_fraction=0, crf=crf), _batch()
     terms = method.losses(batch, Progress(0, 0, 0.0))["primary"]
     logits = method.networks["primary"](batch.image)
-    coarse, image, valid = to_working_grid(logits, batch.image, batch.valid, (2, 2, 1))
+    coarse, image, valid = to_coarse_grid(logits, batch.image, batch.valid, (2, 2, 1))
     expected_crf = MultiViewCRFLoss(radius=(2, 1, 1))(coarse.softmax(dim=1), image, valid, 0.3)
     torch.testing.assert_close(terms["partial"], PartialSupervisionLoss()(logits, batch.target))
     torch.testing.assert_close(terms["crf"], 2.0 * expected_crf)
@@ -82,5 +82,5 @@ def test_a_case_without_noise_estimate_has_no_say_in_the_crf():
         ((1.0, 1.0, 1.0), (8, 8, 7), (2, 2, 1)),  # an odd number cannot be halved
     ],
 )
-def test_the_working_grid_is_half_of_what_is_fine_and_even(spacing_mm, shape, expected):
-    assert working_grid_factors(spacing_mm, shape) == expected
+def test_the_coarse_grid_is_half_of_what_is_fine_and_even(spacing_mm, shape, expected):
+    assert coarse_grid_factors(spacing_mm, shape) == expected

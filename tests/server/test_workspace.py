@@ -45,7 +45,7 @@ def test_absent_classes_are_those_of_the_set(api, data, cubes):
 
 
 def test_a_second_server_is_refused(workspace, data):
-    with pytest.raises(InputError, match="another voxseed annotate writes to this set"):
+    with pytest.raises(InputError, match="another voxseed annotate or review uses it"):
         Workspace(data, set_place(data, None))
 
 

@@ -1,5 +1,7 @@
 """One loop for all networks equals one loop each, and a resumed stage equals an uninterrupted one."""
 
+import tempfile
+
 import numpy as np
 import pytest
 import torch
@@ -119,6 +121,12 @@ def test_ctrl_c_ends_the_stage_with_what_it_has(tmp_path):
     with pytest.raises(InterruptedRunError):
         run_stage(job, lambda: _method("primary"), _dataset(), [StopAt(7, KeyboardInterrupt())])
     assert read_metrics(metrics_path(job.path))[-1]["step"] == 6
+
+
+def test_checkpoints_need_no_folder_of_temporary_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "full"))
+    run_stage(_job(tmp_path / "stage"), lambda: _method("primary"), _dataset())
+    assert sorted(path.name for path in (tmp_path / "stage").iterdir()) == ["last.ckpt", "metrics.csv"]
 
 
 class MapCase(NoiseCase):

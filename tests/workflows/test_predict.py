@@ -20,6 +20,7 @@ from voxseed.inference.model_files import ModelDescription, NetworkDescription, 
 from voxseed.workflows import predict as predict_module
 from voxseed.workflows.predict import predict
 from voxseed.workflows.prediction_inputs import find_inputs
+from voxseed.workflows.prediction_records import read_record
 
 AFFINE = np.array([[-1.0, 0, 0, 9], [0, 0, 2.0, -4], [0, 1.5, 0, 3], [0, 0, 0, 1]])
 
@@ -301,9 +302,34 @@ def test_volumes_of_classes_and_objects_and_doubts_lie_beside_the_predictions(ru
 
 
 def test_an_empty_prediction_has_a_volume_of_0_and_is_doubted(run: Path, tmp_path: Path) -> None:
-    predict(run, [write(tmp_path / "in/scan.nii.gz", -np.abs(image()))], tmp_path / "out", device="cpu")
+    path = write(tmp_path / "in/scan.nii.gz", -np.abs(image()))
+    predict(run, [path], tmp_path / "out", device="cpu")
     assert rows(tmp_path / "out/volumes.csv")[1:] == [["scan", "tumour", "all", "0"]]
     assert rows(tmp_path / "out/distrust.csv")[1][:3] == ["scan", "tumour", "empty"]
+    assert rows(tmp_path / "out/quality.csv")[1:] == [["scan", "tumour", "0.0000"]]
+    edit_model(run, class_ranges={"tumour": {**RANGE, "is_absent_somewhere": True}})
+    predict(run, [path], tmp_path / "out", device="cpu")
+    assert rows(tmp_path / "out/quality.csv")[1:] == [["scan", "tumour", "1.0000"]]
+
+
+def test_expected_dice_of_every_case_lies_beside_the_predictions(run: Path, tmp_path: Path) -> None:
+    """The network's logits are 9 times the intensity and minus that: for 1.5 and 3 no doubt, for 0.1 a probability
+    of 1 / (1 + exp(-1.8)) = 0.858, sharpened 1 / (1 + exp(-3.6))."""
+    doubtful = np.full((12, 12, 12), -1.0, np.float32)
+    doubtful[0, 0, 0], doubtful[2:5, 2:5, 2:5] = -2.0, 0.1
+    write(tmp_path / "in/b.nii.gz", image())
+    write(tmp_path / "in/a.nii.gz", doubtful)
+    summary = predict(run, [tmp_path / "in"], tmp_path / "out", device="cpu")
+    assert [case for case, _ in summary.ranking] == ["a", "b"]
+    header, first, second = rows(tmp_path / "out/quality.csv")
+    assert header == ["case", "class", "expected_dice"]
+    sure = 1 / (1 + np.exp(-3.6))
+    assert first[:2] == ["a", "tumour"]
+    assert float(first[2]) == pytest.approx(2 * sure / (1 + sure), abs=1e-3)
+    assert second == ["b", "tumour", "1.0000"]
+    record = read_record(tmp_path / "out", "a")
+    assert record is not None
+    assert record.mean_expected_dice == pytest.approx(2 * sure / (1 + sure), abs=1e-3)
 
 
 def test_nothing_starts_with_inputs_that_cannot_be_meant(run: Path, tmp_path: Path) -> None:
@@ -363,8 +389,9 @@ def test_a_damaged_record_is_a_sentence(run: Path, tmp_path: Path) -> None:
     record = tmp_path / "out/records/a.json"
     content = json.loads(record.read_text())
     for damaged, sentence in [
-        ({**content, "version": 9}, r"a\.json: expected the record of a prediction, version 1\. Remove it"),
-        ({"version": 1}, r"a\.json: damaged \('case'\)\. Remove it"),
+        ({**content, "version": 9}, r"a\.json: expected the record of a prediction, version 2\. Remove it"),
+        ({"version": 2}, r"a\.json: damaged \('case'\)\. Remove it"),
+        ({**content, "expected_dice": [0.9]}, r"a\.json: damaged \(.*mapping.*\)\. Remove it"),
         ({**content, "doubts": [{"colour": "red"}]}, r"a\.json: damaged \(.*colour.*\)\. Remove it"),
     ]:
         record.write_text(json.dumps(damaged))

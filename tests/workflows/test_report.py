@@ -45,7 +45,7 @@ def run(tmp_path: Path) -> Path:
 def test_metrics_alone(metrics: Path, tmp_path: Path) -> None:
     page = report(metrics, tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/png") == 3 + 2  # worst, median, best; distribution in light and dark
-    for title in ("Worst: d, Dice 0.500", "Median: c, Dice 0.667", "Best: a, Dice 1.000"):
+    for title in ("Worst: d, Dice 0.500, on T1", "Median: c, Dice 0.667", "Best: a, Dice 1.000"):
         assert title in page
     assert "Training" not in page
 

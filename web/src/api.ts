@@ -34,6 +34,7 @@ export interface DatasetInfo {
   channels: string[];
   foreground_threshold: number;
   background_threshold: number;
+  is_review: boolean;
 }
 
 export interface CaseInfo {

@@ -3,6 +3,7 @@ import type { Axis } from "./geometry";
 import { ROLES } from "./guide";
 import { UNANNOTATED } from "./labels";
 import type { App } from "./main";
+import type { ReviewPanel } from "./review_panel";
 
 const HELP: [string, string][] = [
   ["← ↑ → ↓", "move in the active view (Shift: 10 voxels)"],
@@ -30,10 +31,19 @@ const HELP: [string, string][] = [
   ["N, Shift+N", "next, previous case"],
   ["?", "this help"],
 ];
+const REVIEW_HELP: [string, string][] = [
+  ["A, X", "accept, flag the prediction; again: take it back"],
+  ["Q, W", "prediction on or off; filled or outlines"],
+  ["U, H", "uncertainty on or off; go where it is highest"],
+  ["G", "annotate next: the case to learn most from"],
+  ["S", "when painting: rest of the slice as predicted"],
+];
+/** Of annotating, and of no use in a review. */
+const NOT_IN_REVIEW = "D, X";
 const VIEWS: Record<string, Axis> = { "1": 2, "2": 1, "3": 0 };
 
 export function bindKeys(app: App): void {
-  document.querySelector("#help-open")!.addEventListener("click", () => app.panel.showHelp(HELP));
+  document.querySelector("#help-open")!.addEventListener("click", () => app.panel.showHelp(helpOf(app)));
   document.addEventListener("keydown", (event) => {
     if (isBusy(event)) return;
     const action = event.ctrlKey || event.metaKey ? withControl(app, event) : plain(app, event);
@@ -104,12 +114,32 @@ function plain(app: App, event: KeyboardEvent): (() => void) | undefined {
     t: () => stage.setIn3D(!stage.in3D),
     f: () => stage.setLarge(!stage.large),
     "0": () => stage.reset(),
-    d: () => void app.setState("done"),
-    x: () => void app.setState("flagged"),
+    ...(app.reviewPanel === null ? annotating(app) : reviewing(app, app.reviewPanel)),
     n: () => void app.step(event.shiftKey ? -1 : 1),
-    "?": () => app.panel.showHelp(HELP),
+    "?": () => app.panel.showHelp(helpOf(app)),
   };
   return actions[key];
+}
+
+function annotating(app: App): Record<string, () => void> {
+  return { d: () => void app.setState("done"), x: () => void app.setState("flagged") };
+}
+
+function reviewing(app: App, panel: ReviewPanel): Record<string, () => void> {
+  return {
+    a: () => void app.judge("accepted"),
+    x: () => void app.judge("flagged"),
+    g: () => void app.annotateNext(),
+    q: () => panel.toggle("isOn"),
+    w: () => panel.toggle("isFilled"),
+    u: () => panel.toggle("showsUncertainty"),
+    h: () => app.lookWhereDoubted(),
+    s: () => panel.sliceAsPredicted(),
+  };
+}
+
+function helpOf(app: App): [string, string][] {
+  return app.review === null ? HELP : [...REVIEW_HELP, ...HELP.filter(([key]) => key !== NOT_IN_REVIEW)];
 }
 
 /** The next class to paint, or the next object. */

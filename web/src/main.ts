@@ -4,10 +4,13 @@ import { ask, casePath, client, download, Queue, Refused, release } from "./api"
 import { colour } from "./guide";
 import { bindKeys } from "./keys";
 import { Panel } from "./panel";
+import { Review, type ReviewedCase, type Verdict } from "./review";
+import { ReviewPanel } from "./review_panel";
 import { loadSession, type Session } from "./session";
 import { Stage } from "./stage";
 
 const HEARTBEAT_MS = 10_000;
+const PREDICTING_MS = 2_000;
 
 export interface ListedCase {
   name: string;
@@ -18,8 +21,11 @@ export class App {
   readonly stage: Stage;
   readonly panel: Panel;
   readonly queue: Queue;
+  /** Null where nothing is reviewed, only annotated. */
+  readonly review: Review | null;
+  readonly reviewPanel: ReviewPanel | null;
   session: Session | null = null;
-  cases: ListedCase[] = [];
+  cases: (ListedCase | ReviewedCase)[] = [];
   channel = 0;
   private opening = 0;
 
@@ -29,8 +35,11 @@ export class App {
       (unsaved, problem) => this.panel.showSaved(unsaved, problem),
       (error) => this.refused(error),
     );
+    this.review = dataset.is_review ? new Review() : null;
     this.stage = new Stage(this);
     this.panel = new Panel(this);
+    this.reviewPanel = this.review === null ? null : new ReviewPanel(this, this.review);
+    if (this.review !== null) this.stage.mode = "look";
   }
 
   async start(): Promise<void> {
@@ -40,6 +49,7 @@ export class App {
     if (recovered > 0) this.panel.announce(`${recovered} changes that an earlier page could not save are saved now.`);
     await this.refreshCases();
     setInterval(() => void this.heartbeat(), HEARTBEAT_MS);
+    if (this.review !== null) setInterval(() => void this.follow(), PREDICTING_MS);
     window.addEventListener("pagehide", () => {
       if (this.session !== null && !this.session.readOnly) release(this.session.path);
     });
@@ -51,8 +61,9 @@ export class App {
   }
 
   async refreshCases(): Promise<void> {
-    this.cases = await ask<ListedCase[]>("GET", "/api/cases");
-    this.panel.showCases();
+    if (this.review === null) this.cases = await ask<ListedCase[]>("GET", "/api/cases");
+    else await this.review.refresh();
+    this.listCases();
   }
 
   /** Open a case as its writer, or only to look if another tab writes to it. */
@@ -69,8 +80,10 @@ export class App {
       session.readOnly = readOnly;
       if (turn !== this.opening) return;
       this.session = session;
-      await this.showChannel(this.channel);
+      const loading = this.review?.load(name, session.grid);
+      await Promise.all([this.showChannel(this.channel), loading]);
       if (turn !== this.opening) return;
+      this.lookWhereDoubted();
       this.panel.showLoading("");
       this.refresh();
       this.prefetch(name);
@@ -108,6 +121,51 @@ export class App {
     this.refresh();
   }
 
+  /** Say what is thought of the prediction that is looked at; said twice, it is taken back. */
+  async judge(wanted: Verdict): Promise<void> {
+    const { session, review } = this;
+    const shown = review?.shown ?? null;
+    if (session === null || shown === null || session.readOnly) return;
+    const verdict = review?.find(session.info.name)?.verdict === wanted ? "undecided" : wanted;
+    await this.queue.add("PUT", `${session.path}/verdict`, { verdict, prediction: shown.prediction });
+    await this.refreshCases();
+    this.refresh();
+  }
+
+  /** Open the case from which the model would learn most. */
+  async annotateNext(): Promise<void> {
+    if (this.review === null) return;
+    await this.queue.saved();
+    try {
+      const proposal = await this.review.next();
+      if (proposal.case !== null && proposal.case !== this.session?.info.name) await this.open(proposal.case);
+      if (proposal.case !== null) this.stage.setMode("points");
+      this.panel.announce(proposal.case === null ? proposal.reason : `${proposal.case}: ${proposal.reason}`);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      this.panel.announce(error.message, true);
+    }
+  }
+
+  lookWhereDoubted(): void {
+    const place = this.review?.shown?.place ?? null;
+    if (place !== null) this.stage.goTo(place);
+  }
+
+  /** While cases are being predicted: the list, and the prediction of the open case once it is there. */
+  private async follow(): Promise<void> {
+    const { review, session } = this;
+    if (review === null || !review.info.is_predicting) return;
+    try {
+      if (!(await review.refresh())) return;
+      this.listCases();
+      if (session === null || review.isLoading || review.find(session.info.name)?.prediction === (review.shown?.prediction ?? "")) return;
+      if ((await review.load(session.info.name, session.grid)) && session === this.session) this.refresh();
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // no answer: asked again
+    }
+  }
+
   stateOf(name: string): State {
     return this.cases.find((each) => each.name === name)?.state ?? "unannotated";
   }
@@ -117,11 +175,18 @@ export class App {
     this.panel.show();
   }
 
+  private listCases(): void {
+    if (this.review !== null) this.cases = this.review.info.cases;
+    this.panel.showCases();
+    this.reviewPanel?.show();
+  }
+
   private async openNamed(): Promise<void> {
     const wanted = decodeURIComponent(location.hash.slice(1));
     if (wanted === this.session?.info.name) return;
     const named = this.cases.find((each) => each.name === wanted);
-    const first = named ?? this.cases.find((each) => each.state !== "done") ?? this.cases[0];
+    const undecided = this.review?.info.cases.find((each) => each.prediction !== "" && each.verdict === "undecided");
+    const first = named ?? undecided ?? this.cases.find((each) => each.state !== "done") ?? this.cases[0];
     if (first !== undefined) await this.open(first.name);
   }
 
@@ -131,6 +196,7 @@ export class App {
     await this.queue.saved();
     if (!session.readOnly) release(session.path);
     this.session = null;
+    this.review?.leave();
     await this.refreshCases();
   }
 

@@ -4,12 +4,15 @@ import type { Axis, Grid, Vec3 } from "./geometry";
 import { AXIS_NAMES, PLANE, toMm, toVoxel } from "./geometry";
 import { BACKGROUND_COLOUR, colour, css, MARKS } from "./guide";
 import type { LabelMap } from "./labels";
+import { outlines, type Review } from "./review";
 import { UNANNOTATED } from "./labels";
 import type { Tile } from "./viewer";
 
 const UNDEFINED = 255;
 const LEVELS = 254;
 const FADE_SLICES = 4;
+/** Of 255: two opinions that are certain of different classes. */
+const MOST_UNCERTAIN = 127;
 /** Low and high end of each axis. */
 const ENDS: Record<Axis, [string, string]> = { 0: ["L", "R"], 1: ["P", "A"], 2: ["I", "S"] };
 
@@ -21,6 +24,7 @@ export interface Shown {
   current: PlacedObject | null;
   growths: Map<string, Growth>;
   threshold: number;
+  review: Review | null;
   opacity: number;
   cursor: Vec3;
   active: Axis;
@@ -31,8 +35,8 @@ export interface Shown {
 
 export class Overlay {
   private readonly context: CanvasRenderingContext2D;
-  private readonly scratch = document.createElement("canvas");
-  private readonly kept = new Map<Axis, { key: string; canvas: HTMLCanvasElement }>();
+  private readonly kept = new Map<string, { key: string; canvas: HTMLCanvasElement }>();
+  private readonly outlined = new Map<Axis, { key: string; paths: Map<number, Path2D> }>();
   /** To be raised when labels, growths or threshold change. */
   version = 0;
 
@@ -55,7 +59,10 @@ export class Overlay {
       context.beginPath();
       context.rect(tile.left, tile.top, tile.width, tile.height);
       context.clip();
-      if (shown.opacity > 0) this.drawVoxels(tile, shown);
+      if (shown.opacity > 0) {
+        this.drawReview(tile, shown);
+        this.drawVoxels(tile, shown, "annotated", shown.opacity, fill);
+      }
       this.drawBoxes(tile, shown);
       this.drawCrosshair(tile, shown);
       if (shown.opacity > 0) this.drawPoints(tile, shown);
@@ -65,23 +72,53 @@ export class Overlay {
     }
   }
 
-  private drawVoxels(tile: Tile, shown: Shown): void {
-    const key = `${tile.index}/${this.version}/${shown.threshold}`;
-    let kept = this.kept.get(tile.axis);
+  /** Draw a slice of a kind of voxels, a pixel each; the picture is kept until the slice or the content changes. */
+  private drawVoxels(tile: Tile, shown: Shown, kind: string, opacity: number, draw: Draw): void {
+    const [place, key] = [`${kind}/${tile.axis}`, `${tile.index}/${this.version}/${shown.threshold}`];
+    let kept = this.kept.get(place);
     if (kept?.key !== key) {
       kept = { key, canvas: kept?.canvas ?? document.createElement("canvas") };
-      fill(kept.canvas, tile, shown);
-      this.kept.set(tile.axis, kept);
+      draw(kept.canvas, tile, shown);
+      this.kept.set(place, kept);
     }
     const { context } = this;
-    context.globalAlpha = shown.opacity;
-    context.imageSmoothingEnabled = false;
     context.save();
-    const [x, y] = [1 / tile.across.scale, 1 / tile.up.scale];
-    context.transform(x, 0, 0, y, (-0.5 - tile.across.offset) * x, (-0.5 - tile.up.offset) * y);
+    context.globalAlpha = opacity;
+    context.imageSmoothingEnabled = false;
+    const [x, y, left, top] = placement(tile);
+    context.transform(x, 0, 0, y, left, top);
     context.drawImage(kept.canvas, 0, 0);
     context.restore();
-    context.globalAlpha = 1;
+  }
+
+  private drawReview(tile: Tile, shown: Shown): void {
+    const { review } = shown;
+    if (review === null || review.shown === null) return;
+    if (review.isOn && review.isFilled) this.drawVoxels(tile, shown, "predicted", review.opacity, fillPrediction);
+    if (review.showsUncertainty && review.shown.uncertainty !== null) {
+      this.drawVoxels(tile, shown, "uncertainty", shown.opacity, fillUncertainty);
+    }
+    if (!review.isOn) return;
+    const key = `${tile.index}/${review.shown.prediction}`;
+    let kept = this.outlined.get(tile.axis);
+    if (kept?.key !== key) this.outlined.set(tile.axis, (kept = { key, paths: outlines(review.shown.labels, tile.axis, tile.index) }));
+    const [x, y, left, top] = placement(tile);
+    for (const [value, path] of kept.paths) this.stroke(path, new DOMMatrix([x, 0, 0, y, left, top]), css(colour(value)), review.opacity);
+  }
+
+  /** A line of two pixels, on a dark one, so that it is seen on any image. */
+  private stroke(path: Path2D, placed: DOMMatrix, stroke: string, opacity: number): void {
+    const { context } = this;
+    const line = new Path2D();
+    line.addPath(path, placed);
+    context.save();
+    context.globalAlpha = opacity;
+    context.lineCap = "round";
+    for (const [width, style] of [[4, "rgba(0, 0, 0, 0.45)"], [2, stroke]] as [number, string][]) {
+      [context.lineWidth, context.strokeStyle] = [width, style];
+      context.stroke(line);
+    }
+    context.restore();
   }
 
   private drawBoxes(tile: Tile, shown: Shown): void {
@@ -261,14 +298,44 @@ function placeOf(tile: Tile, grid: Grid, mm: Vec3): { x: number; y: number; opac
   };
 }
 
-/** Draw a slice of growths and painted voxels, a pixel per voxel. */
-function fill(canvas: HTMLCanvasElement, tile: Tile, shown: Shown): void {
+type Draw = (canvas: HTMLCanvasElement, tile: Tile, shown: Shown) => void;
+
+/** Scale across and up, and where the corner of the slice's first voxel is. */
+function placement(tile: Tile): [number, number, number, number] {
+  const [x, y] = [1 / tile.across.scale, 1 / tile.up.scale];
+  return [x, y, (-0.5 - tile.across.offset) * x, (-0.5 - tile.up.offset) * y];
+}
+
+/** Draw a slice a pixel per voxel. */
+function drawSlice(canvas: HTMLCanvasElement, tile: Tile, shown: Shown, draw: (image: ImageData, width: number, height: number) => void): void {
   const [across, up] = PLANE[tile.axis];
-  const [width, height] = [shown.grid.shape[across], shown.grid.shape[up]];
-  canvas.width = width;
-  canvas.height = height;
+  [canvas.width, canvas.height] = [shown.grid.shape[across], shown.grid.shape[up]];
   const context = canvas.getContext("2d")!;
-  const image = context.createImageData(width, height);
+  const image = context.createImageData(canvas.width, canvas.height);
+  draw(image, canvas.width, canvas.height);
+  context.putImageData(image, 0, 0);
+}
+
+const fillPrediction: Draw = (canvas, tile, shown) => {
+  const predicted = shown.review!.shown!.labels.slice(tile.axis, tile.index);
+  drawSlice(canvas, tile, shown, (image) => {
+    predicted.forEach((value, at) => value !== 0 && image.data.set([...colour(value), 110], 4 * at));
+  });
+};
+
+/** From nothing where all opinions agree to nearly white where half of them are of another. */
+const fillUncertainty: Draw = (canvas, tile, shown) => {
+  const levels = shown.review!.shown!.uncertainty!.slice(tile.axis, tile.index);
+  drawSlice(canvas, tile, shown, (image) => {
+    levels.forEach((level, at) => {
+      if (level === 0) return;
+      const share = Math.min(level / MOST_UNCERTAIN, 1);
+      image.data.set([255, 60 + 180 * share, 170 + 60 * share, 255 * Math.min(2 * share, 1)], 4 * at);
+    });
+  });
+};
+
+const fill: Draw = (canvas, tile, shown) => drawSlice(canvas, tile, shown, (image, width, height) => {
   const classes = new Uint8Array(width * height).fill(UNANNOTATED);
   for (const [name, growth] of shown.growths) {
     const item = shown.objects.find((each) => `${each.class_name}/${each.object_number}` === name);
@@ -277,8 +344,7 @@ function fill(canvas: HTMLCanvasElement, tile: Tile, shown: Shown): void {
   paint(image, classes, width, height, 90, 240, 44);
   const painted = shown.labels.slice(tile.axis, tile.index);
   paint(image, painted, width, height, 120, 255, 110);
-  context.putImageData(image, 0, 0);
-}
+});
 
 function addGrowth(classes: Uint8Array, width: number, tile: Tile, growth: Growth, value: number, threshold: number): void {
   const { start, shape, levels } = growth;
@@ -330,11 +396,17 @@ export function smallCopy(shown: Shown, shape: Vec3): Uint8Array {
       for (let i = 0; i < shape[0]; i++, at++) {
         const voxel: Vec3 = [i * steps[0], j * steps[1], k * steps[2]];
         const painted = shown.labels.values[shown.labels.index(...voxel)];
-        found[at] = painted === UNANNOTATED ? grownAt(growths, voxel, shown.threshold) : painted;
+        found[at] = painted === UNANNOTATED ? grownAt(growths, voxel, shown.threshold) || predictedAt(shown, voxel) : painted;
       }
     }
   }
   return found;
+}
+
+function predictedAt({ review }: Shown, voxel: Vec3): number {
+  if (review === null || review.shown === null || !review.isOn) return 0;
+  const { labels } = review.shown;
+  return labels.values[labels.index(...voxel)];
 }
 
 function grownAt(growths: { growth: Growth; value: number }[], voxel: Vec3, threshold: number): number {

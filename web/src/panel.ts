@@ -2,7 +2,8 @@
 import type { State } from "./api";
 import { BACKGROUND_COLOUR, colour, css, MARKS, nextRole, objectName, ROLES, sentence } from "./guide";
 import { UNANNOTATED } from "./labels";
-import type { App } from "./main";
+import type { App, ListedCase } from "./main";
+import { reviewedRow } from "./review_panel";
 import { keyOf } from "./session";
 import type { Mode } from "./stage";
 
@@ -14,11 +15,11 @@ const STATE_MARKS: Record<State, [string, string]> = {
 };
 const ANNOUNCED_MS = 6000;
 
-function find<Kind extends HTMLElement>(selector: string): Kind {
+export function find<Kind extends HTMLElement>(selector: string): Kind {
   return document.querySelector<Kind>(selector)!;
 }
 
-function make<Name extends keyof HTMLElementTagNameMap>(
+export function make<Name extends keyof HTMLElementTagNameMap>(
   name: Name,
   properties: Partial<HTMLElementTagNameMap[Name]>,
   ...children: (Node | string)[]
@@ -28,11 +29,25 @@ function make<Name extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-function pressed(button: HTMLElement, is: boolean): void {
+export function pressed(button: HTMLElement, is: boolean): void {
   button.setAttribute("aria-pressed", String(is));
 }
 
+/** A row of the list of cases. */
+function annotatedRow({ name, state }: ListedCase): HTMLElement {
+  const [mark, kind] = STATE_MARKS[state];
+  return make(
+    "button",
+    { title: `${name}: ${state}` },
+    make("span", { className: `mark ${kind}`, textContent: mark, ariaHidden: "true" }),
+    make("span", { className: "name", textContent: name }),
+    make("span", { className: "hidden", textContent: state }),
+  );
+}
+
 export class Panel {
+  /** The open case when the list was last made. */
+  private listed: string | undefined;
   private announced = "";
   private isProblem = false;
   private timer = 0;
@@ -54,21 +69,18 @@ export class Panel {
     const { cases, session } = this.app;
     const done = cases.filter((each) => each.state === "done").length;
     find("#progress").textContent = `${done} of ${cases.length} cases done`;
-    const rows = cases.filter((each) => each.name.toLowerCase().includes(wanted)).map(({ name, state }) => {
-      const [mark, kind] = STATE_MARKS[state];
-      const button = make(
-        "button",
-        { title: `${name}: ${state}` },
-        make("span", { className: `mark ${kind}`, textContent: mark, ariaHidden: "true" }),
-        make("span", { className: "name", textContent: name }),
-        make("span", { className: "hidden", textContent: state }),
-      );
-      if (name === session?.info.name) button.setAttribute("aria-current", "true");
-      button.addEventListener("click", () => void this.app.open(name));
+    const rows = cases.filter((each) => each.name.toLowerCase().includes(wanted)).map((each) => {
+      const button = "verdict" in each ? reviewedRow(each) : annotatedRow(each);
+      if (each.name === session?.info.name) button.setAttribute("aria-current", "true");
+      button.addEventListener("click", () => void this.app.open(each.name));
       return make("li", {}, button);
     });
-    find("#cases").replaceChildren(...rows);
-    find("#cases [aria-current]")?.scrollIntoView({ block: "nearest" });
+    const list = find("#cases");
+    const focused = list.contains(document.activeElement) ? document.activeElement?.querySelector(".name")?.textContent : undefined;
+    list.replaceChildren(...rows);
+    if (focused !== undefined) rows.find((row) => row.querySelector(".name")?.textContent === focused)?.querySelector("button")?.focus();
+    if (session?.info.name !== this.listed) find("#cases [aria-current]")?.scrollIntoView({ block: "nearest" });
+    this.listed = session?.info.name;
   }
 
   showLoading(text: string): void {
@@ -102,12 +114,14 @@ export class Panel {
     find<HTMLButtonElement>("#undo").disabled = !session?.canUndo;
     find<HTMLButtonElement>("#redo").disabled = !session?.canRedo;
     pressed(find("#done"), state === "done");
-    pressed(find("#flag"), state === "flagged");
+    if (this.app.review === null) pressed(find("#flag"), state === "flagged");
     pressed(find("#layout"), stage.large);
     pressed(find("#in-3d"), stage.in3D);
     document.querySelectorAll<HTMLElement>("[data-mode]").forEach((each) => pressed(each, each.dataset.mode === stage.mode));
     find("#paint-section").hidden = stage.mode !== "paint";
-    find("#roles-section").hidden = find("#growth-section").hidden = stage.mode === "paint";
+    const onlyLooks = this.app.review !== null && stage.mode === "look";
+    find("#objects-section").hidden = onlyLooks;
+    find("#roles-section").hidden = find("#growth-section").hidden = stage.mode === "paint" || onlyLooks;
     find("#solid").classList.toggle("away", session === null || !stage.in3D);
     this.showGuide();
     this.showObjects();
@@ -115,6 +129,7 @@ export class Panel {
     this.showGrowth();
     this.showBrush();
     this.showSlice();
+    this.app.reviewPanel?.show();
   }
 
   showSlice(): void {
@@ -181,12 +196,20 @@ export class Panel {
       guide.classList.toggle("finished", finished);
       guide.textContent =
         finished && role === null
-          ? `${name}: all seven points are set. Add points inside if you like. O: another object. D: done.`
+          ? `${name}: all seven points are set. Add points inside if you like. O: another object.${this.app.review === null ? " D: done." : ""}`
           : `${name}: ${sentence(role ?? ROLES[0], dataset.protocol === "extreme-points")}`;
     } else if (stage.mode === "paint") {
-      guide.textContent = "Paint with the left button. Unpainted voxels stay unannotated.";
+      guide.textContent =
+        this.app.review === null
+          ? "Paint with the left button. Unpainted voxels stay unannotated."
+          : "Paint what is predicted wrongly; the rest stays unannotated. S: rest of the slice as predicted.";
     } else if (stage.mode === "box") {
       guide.textContent = "Drag a rectangle around the object; a second one in another view sets the third side.";
+    } else if (this.app.reviewPanel !== null) {
+      const { text, finished, problem } = this.app.reviewPanel.guide();
+      guide.textContent = text;
+      guide.classList.toggle("finished", finished);
+      guide.classList.toggle("problem", problem);
     } else {
       guide.textContent = "Click or drag to move. The wheel scrolls, the right button changes window and level.";
     }
@@ -294,7 +317,7 @@ export class Panel {
     on("#undo", "click", () => app.session?.undo());
     on("#redo", "click", () => app.session?.redo());
     on("#done", "click", () => void app.setState("done"));
-    on("#flag", "click", () => void app.setState("flagged"));
+    on("#flag", "click", () => void (app.review === null ? app.setState("flagged") : app.judge("flagged")));
     on("#help-close", "click", () => find<HTMLDialogElement>("#help").close());
     on("#new-object", "click", () => app.session?.addObject(find<HTMLSelectElement>("#new-class").value));
     on("#layout", "click", () => app.stage.setLarge(!app.stage.large));

@@ -170,11 +170,11 @@ export class Session {
     this.paintStep(stroke.axis, [{ index: stroke.index, before: stroke.before, after }]);
   }
 
-  /** Everything in a slice that nobody annotated becomes background. */
-  completeSlice(axis: Axis, index: number): void {
+  /** Everything in a slice that nobody annotated becomes background, or what is given. */
+  completeSlice(axis: Axis, index: number, rest?: Uint8Array): void {
     if (this.readOnly) return;
     const before = this.labels.slice(axis, index);
-    const after = before.map((value) => (value === UNANNOTATED ? 0 : value));
+    const after = before.map((value, at) => (value === UNANNOTATED ? (rest?.[at] ?? 0) : value));
     this.paintStep(axis, [{ index, before, after }]);
   }
 

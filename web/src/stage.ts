@@ -272,6 +272,7 @@ export class Stage {
       current,
       growths,
       threshold,
+      review: this.app.review,
       opacity: this.hidden ? 0 : this.opacity,
       cursor: this.cursor,
       active: this.active,

@@ -16,18 +16,27 @@ export async function makeFolder() {
   return { root: path.join(folder, "data"), remove: () => rm(folder, { recursive: true }) };
 }
 
-export async function startServer(root, port = 0) {
+export async function startServer(root, port = 0, what = "annotate") {
   const python = process.env.VOXSEED_PYTHON ?? "python3";
-  const child = spawn(python, [path.join(here, "serve.py"), root, String(port)], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(python, [path.join(here, "serve.py"), root, String(port), what], { stdio: ["ignore", "pipe", "inherit"] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const facts = JSON.parse((await lines.next()).value);
-  const address = /Open (\S+)/.exec((await lines.next()).value)[1];
+  const address = await printedAddress(lines);
   const ended = new Promise((done) => child.once("exit", done));
   const stop = (signal) => {
     child.kill(signal);
     return ended;
   };
   return { ...facts, address, port: Number(new URL(address).port), stop };
+}
+
+async function printedAddress(lines) {
+  for (;;) {
+    const { value, done } = await lines.next();
+    if (done) throw new Error("the server ended before it said where it is");
+    const found = /Open (\S+)/.exec(value);
+    if (found !== null) return found[1];
+  }
 }
 
 export function startBrowser() {

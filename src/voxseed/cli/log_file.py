@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 from voxseed import __version__
 from voxseed.errors import InputError, VoxseedError
+from voxseed.launch import process_number
 
 _FAILED = 1
 
@@ -18,6 +19,9 @@ _FAILED = 1
 @contextmanager
 def logged_to(path: Path | None, words: Sequence[str]) -> Iterator[None]:
     """Append what a command does to a file: one object when it starts, one per message, one when it ends.
+
+    Of processes that were started together only the first writes into it; the others have files of their own beside it,
+    job.1.jsonl and so on, because machines that share a file system cannot append to one file without loss.
 
     Args:
         path: of the file; None for no log.
@@ -29,6 +33,9 @@ def logged_to(path: Path | None, words: Sequence[str]) -> Iterator[None]:
     if path is None:
         yield
         return
+    number = process_number()
+    if number:
+        path = path.with_suffix(f".{number}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a", encoding="utf-8")

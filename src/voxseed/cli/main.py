@@ -19,6 +19,7 @@ from voxseed.cli import (
     listing,
     predict,
     report,
+    review,
     settings,
     train,
 )
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 app.add_typer(dataset.app, name="dataset")
 app.command("annotate")(annotate.annotate)
+app.command("review")(review.review)
 for command in (
     demo.demo,
     expand.expand,

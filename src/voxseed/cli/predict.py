@@ -8,6 +8,9 @@ import typer
 from voxseed.cli.options import Device, ShardOption
 from voxseed.cli.output import print_line, print_table
 
+_WORST = 3
+"""Cases that are named."""
+
 
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run, or a folder with a model.")],
@@ -52,6 +55,9 @@ def predict(
         print_line("Distrust these; look at them before they are used:")
         print_table(("case", "class", "rule", "reason"), summary.rows())
         print_line()
+    if len(summary.ranking) > 1:
+        worst = ", ".join(f"{case} {value:.2f}" for case, value in summary.ranking[:_WORST])
+        print_line(f"Lowest expected Dice: {worst}. All are in {out / 'quality.csv'}.")
     count = len(summary.written)
     print_line(f"{count} prediction{'' if count == 1 else 's'} in {out}.")
     if summary.complete or summary.elsewhere:

@@ -7,6 +7,7 @@ import typer
 
 from voxseed.cli.options import Annotations, Config, DatasetPath, Device, Overrides, Preset
 from voxseed.cli.output import print_line, print_table
+from voxseed.launch import launch_to_join
 
 
 def train(
@@ -24,7 +25,9 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Continue, or start where there is nothing yet.")] = False,
     select: Annotated[str | None, typer.Option(help="last, or dense: best on validation cases' dense labels.")] = None,
     device: Device = "auto",
-    devices: Annotated[int, typer.Option(min=1, help="Processes, one device each.")] = 1,
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="Processes, one device each; 1, or what torchrun or srun started.")
+    ] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for preprocessed cases.")] = None,
 ) -> None:
     """Train from annotations: plan, cache, stages, model."""
@@ -47,4 +50,7 @@ def train(
         cache=cache,
         on_plan=lambda plan: print_table(("plan", ""), plan.rows()),
     )
+    launch = launch_to_join(devices)
+    if launch is not None and launch.rank > 0:
+        return
     print_line(f"Trained: {finished}. Predict with: voxseed predict {finished} IMAGES --out PREDICTIONS")

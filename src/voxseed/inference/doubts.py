@@ -10,8 +10,8 @@ from voxseed.inference.class_ranges import ClassRange, count_parts, touches_bord
 from voxseed.metrics.overlap import MM3_PER_ML
 from voxseed.types import LabelArray
 
-LEAST_CONFIDENCE = 0.7
-"""Mean probability of a class's voxels below which a prediction is doubted; a choice, not a finding."""
+LEAST_CONFIDENCE = 0.85
+"""Mean probability of a class's voxels below which a prediction is doubted; measured in docs/results/doubts.md."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def find_doubts(
 
     | rule | doubted |
     |---|---|
-    | empty | no voxel, and no training case is known to be without the class |
+    | empty | no voxel, and no training case is known to be without the class, or nothing is known of it in them |
     | border | a voxel on a face of the volume, where no training case had one |
     | parts | more parts than any training case had; parts below 5 % of the class are not counted |
     | volume | below the smallest or above the largest that the training cases can have |
@@ -58,7 +58,9 @@ def find_doubts(
         mask, seen = labels == index, ranges.get(name)
         count = int(np.count_nonzero(mask))
         if count == 0:
-            if seen is None or not seen.is_absent_somewhere:
+            if seen is None:
+                doubts.append(Doubt(name, "empty", "no voxel, and nothing is known of it in the training cases"))
+            elif not seen.is_absent_somewhere:
                 doubts.append(Doubt(name, "empty", "no voxel, and no training case is known to be without it"))
             continue
         if seen is not None:

@@ -1,5 +1,6 @@
 """Prediction of cases with a trained model, on their own grids."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from voxseed.data.preprocessing import PreprocessedImage
 from voxseed.data.volumes import Image, Volume
 from voxseed.devices import Precision, best_precision, resolve_device
 from voxseed.errors import InputError
+from voxseed.inference.descriptor import image_descriptor
+from voxseed.inference.expected_dice import expected_dice
 from voxseed.inference.model_files import DESCRIPTION_NAME, Model, load_model
 from voxseed.inference.sliding_window import sliding_window
 from voxseed.networks.factory import Network
@@ -38,12 +41,16 @@ class Prediction:
         labels: in the dataset's label values.
         confidence: per foreground class, mean probability of the voxels where it is the most probable, on the working
             grid; NaN where there is none.
+        expected_dice: per foreground class, an estimate in [0, 1] that needs no dense label, see `expected_dice`.
+        descriptor: what the image looks like, see `image_descriptor`.
         probabilities: (C, I, J, K) float32, background first; None unless asked for.
         uncertainty: (I, J, K) float32, see `spread`; None unless asked for.
     """
 
     labels: Volume
     confidence: tuple[float, ...] = ()
+    expected_dice: tuple[float, ...] = ()
+    descriptor: tuple[float, ...] = ()
     probabilities: FloatArray | None = None
     uncertainty: FloatArray | None = None
 
@@ -150,9 +157,16 @@ class Predictor:
         return Prediction(
             Volume(labels, image.affine),
             confidence=class_confidence(working),
+            expected_dice=expected_dice(working, case.valid, self._may_be_absent()),
+            descriptor=image_descriptor(case.array),
             probabilities=case.native_probabilities(working) if probabilities else None,
             uncertainty=case.native_values(maps[-1]) if uncertainty else None,
         )
+
+    @property
+    def is_random(self) -> bool:
+        """Whether samples of the members differ."""
+        return all(_is_random(self._networks[name]) for name in self.members)
 
     def require_uncertainty(self) -> None:
         """Check that there are several opinions, which can differ.
@@ -218,12 +232,16 @@ class Predictor:
 
     def _require_random(self) -> None:
         for name in self.members:
-            network = self._networks[name]
-            if not (isinstance(network, Network) and network.is_random):
+            if not _is_random(self._networks[name]):
                 raise InputError(
                     f"Network {name!r} of the model draws no random numbers, so that all samples would be the same. "
                     "Predict without --samples."
                 )
+
+    def _may_be_absent(self) -> tuple[bool, ...]:
+        """Of each foreground class, whether a training case is known to be without it."""
+        ranges = self.model.description.class_ranges
+        return tuple(name in ranges and ranges[name].is_absent_somewhere for name in self.model.labels.foreground)
 
     def _result_bytes(self, image: Tensor) -> int:
         """Of the probabilities of the whole volume in float32."""
@@ -236,6 +254,10 @@ class Predictor:
         free, _ = torch.cuda.mem_get_info(self._device)
         needed = 4 * image[0].numel() * (len(image) + 2) + 2 * self._result_bytes(image)
         return needed < _DEVICE_MEMORY_SHARE * free
+
+
+def _is_random(network: nn.Module) -> bool:
+    return isinstance(network, Network) and network.is_random
 
 
 def spread(opinions: Tensor) -> Tensor:
@@ -280,6 +302,11 @@ def class_confidence(probabilities: FloatArray) -> tuple[float, ...]:
     return tuple(
         float(total / count) if count else float("nan") for total, count in zip(sums[1:], counts[1:], strict=True)
     )
+
+
+def model_digest(folder: Path) -> str:
+    """SHA-256 of the model's description, which holds the checksum of its weights."""
+    return hashlib.sha256((model_folder(folder) / DESCRIPTION_NAME).read_bytes()).hexdigest()
 
 
 def model_folder(folder: Path) -> Path:

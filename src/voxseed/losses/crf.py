@@ -30,7 +30,7 @@ class MultiViewCRFLoss(nn.Module):
     with K_ij = exp(-|r_i - r_j|^2 / (2 sigma_r^2) - |x_i - x_j|^2 / (2 sigma_x^2)), m = 1 on the N valid voxels and
     w = 1/2, so that for two classes it is Eq. 7 per voxel. Samples without a valid voxel are left out of the mean.
 
-    For the papers' coarser grid apply `to_working_grid` to the logits first.
+    For the papers' coarse grid apply `to_coarse_grid` to the logits first.
 
     Args:
         radius: window radius in voxels, one for all axes or one per axis; 5 gives 11 x 11.

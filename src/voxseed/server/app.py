@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 from threading import Lock
-from typing import Annotated
 
 import numpy as np
-from fastapi import FastAPI, Header, Request
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.background import BackgroundTask
 
@@ -21,6 +20,7 @@ from voxseed.server.leases import Leases, TakenError
 from voxseed.server.objects import PlacedObject, problem_of, read_placed, remove_placed, write_placed
 from voxseed.server.page import PageFile
 from voxseed.server.painting import PaintedMaps, slices_between
+from voxseed.server.review import Predicting, ReviewApi
 from voxseed.server.schemas import (
     AbsentMessage,
     BetweenRequest,
@@ -35,21 +35,25 @@ from voxseed.server.schemas import (
     SavedObject,
     SliceMessage,
     StateMessage,
+    Writer,
 )
 from voxseed.server.volumes import Volumes, canonical_grid
 from voxseed.server.workspace import OutsideError, UnknownCaseError, Workspace
 from voxseed.supervision.expansion import ExpansionSettings
 from voxseed.types import Shape3
-
-Writer = Annotated[str, Header(alias="X-Voxseed-Client", description="The client that has claimed the case.")]
+from voxseed.workflows.review import NotPredictedError, Review
 
 _CHUNK_BYTES = 2**20
-_STATUS = {UnknownCaseError: 404, OutsideError: 403, TakenError: 409}
+_STATUS = {UnknownCaseError: 404, NotPredictedError: 404, OutsideError: 403, TakenError: 409}
 _REFUSED = 422
 
 
 def create_app(
-    workspace: Workspace, page: dict[str, PageFile], settings: ExpansionSettings, leases: Leases | None = None
+    workspace: Workspace,
+    page: dict[str, PageFile],
+    settings: ExpansionSettings,
+    leases: Leases | None = None,
+    reviewed: tuple[Review, Predicting] | None = None,
 ) -> FastAPI:
     """The application, unguarded.
 
@@ -58,7 +62,9 @@ def create_app(
         page: the files of the built page.
         settings: how points are grown.
         leases: who writes to which case.
+        reviewed: predictions to review, and what brings those that are missing; None only annotates.
     """
+    leases = leases or Leases()
     app = FastAPI(
         title="Voxseed annotation",
         version=__version__,
@@ -68,7 +74,9 @@ def create_app(
         openapi_url="/api/openapi.json",
     )
     app.exception_handler(InputError)(_refused)
-    _Api(workspace, settings, leases or Leases()).add_to(app)
+    _Api(workspace, settings, leases, reviewed is not None).add_to(app)
+    if reviewed is not None:
+        ReviewApi(workspace, *reviewed, leases).add_to(app)
     for name, file in page.items():
         _add_page_file(app, "/" if name == "index.html" else f"/{name}", file)
     return app
@@ -77,8 +85,9 @@ def create_app(
 class _Api:
     """The routes, and what they share. FastAPI calls them in threads."""
 
-    def __init__(self, workspace: Workspace, settings: ExpansionSettings, leases: Leases) -> None:
+    def __init__(self, workspace: Workspace, settings: ExpansionSettings, leases: Leases, is_review: bool) -> None:
         self._workspace = workspace
+        self._is_review = is_review
         self._settings = settings
         self._leases = leases
         self._volumes = Volumes(workspace)
@@ -115,6 +124,7 @@ class _Api:
             channels=list(data.channel_names),
             foreground_threshold=self._settings.foreground_limit,
             background_threshold=min(1.0, self._settings.background_limit),
+            is_review=self._is_review,
         )
 
     def cases(self) -> JSONResponse:

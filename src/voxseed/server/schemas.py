@@ -3,6 +3,7 @@
 from typing import Annotated, Self
 
 import numpy as np
+from fastapi import Header
 from pydantic import BaseModel, ConfigDict, Field
 
 from voxseed.data.annotations import ObjectBox
@@ -10,24 +11,27 @@ from voxseed.server.objects import PlacedObject
 from voxseed.server.painting import SliceEdit
 from voxseed.server.workspace import State
 
-_Name = Annotated[str, Field(min_length=1, max_length=200)]
+Writer = Annotated[str, Header(alias="X-Voxseed-Client", description="The client that has claimed the case.")]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
 _Coordinate = Annotated[float, Field(allow_inf_nan=False, ge=-1e6, le=1e6)]
 _Millimetres = tuple[_Coordinate, _Coordinate, _Coordinate]
 _Length = Annotated[float, Field(gt=0, le=1e6)]
 
 
-class _Message(BaseModel):
+class Message(BaseModel):
+    """What a client sends; unknown keys are refused."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class PointMessage(_Message):
+class PointMessage(Message):
     """A point: its role and position."""
 
-    role: _Name
+    role: Name
     mm: _Millimetres
 
 
-class BoxMessage(_Message):
+class BoxMessage(Message):
     """A box: centre, unit vectors along its edges, full extents along them."""
 
     center_mm: _Millimetres
@@ -35,10 +39,10 @@ class BoxMessage(_Message):
     size_mm: tuple[_Length, _Length, _Length]
 
 
-class ObjectMessage(_Message):
+class ObjectMessage(Message):
     """One object: everything that was placed on it."""
 
-    class_name: _Name
+    class_name: Name
     object_number: int = Field(ge=1, le=10_000)
     points: list[PointMessage] = Field(default=[], max_length=500)
     box: BoxMessage | None = None
@@ -74,26 +78,26 @@ class SavedObject(ObjectMessage):
     problem: str = Field("", description="Why nothing can be learned from its points yet; empty if something can.")
 
 
-class ClientMessage(_Message):
+class ClientMessage(Message):
     """Who writes: a random name that a tab or program gives itself."""
 
-    client: _Name
+    client: Name
     take_over: bool = False
 
 
-class StateMessage(_Message):
+class StateMessage(Message):
     """How far a case is."""
 
     state: State
 
 
-class AbsentMessage(_Message):
+class AbsentMessage(Message):
     """Classes that do not occur in a case."""
 
-    classes: list[_Name] = Field(max_length=300)
+    classes: list[Name] = Field(max_length=300)
 
 
-class SliceMessage(_Message):
+class SliceMessage(Message):
     """New values in one slice of the painted map."""
 
     axis: int = Field(ge=0, le=2, description="0 sagittal, 1 coronal, 2 axial")
@@ -113,23 +117,23 @@ class SliceMessage(_Message):
         return SliceEdit(self.axis, self.index, self.runs)
 
 
-class PaintMessage(_Message):
+class PaintMessage(Message):
     """Changes of the painted map, all or none."""
 
     slices: list[SliceMessage] = Field(max_length=2000)
 
 
-class BetweenRequest(_Message):
+class BetweenRequest(Message):
     """A class to fill between its painted slices."""
 
     axis: int = Field(ge=0, le=2, description="0 sagittal, 1 coronal, 2 axial")
     class_index: int = Field(ge=1, le=254)
 
 
-class GrowthRequest(_Message):
+class GrowthRequest(Message):
     """Which object to grow, and where foreground ends."""
 
-    class_name: _Name
+    class_name: Name
     object_number: int = Field(1, ge=1)
     threshold: float | None = Field(None, ge=0, le=1, description="that of the settings if not given")
     with_levels: bool = True
@@ -159,6 +163,7 @@ class DatasetMessage(BaseModel):
     channels: list[str]
     foreground_threshold: float
     background_threshold: float
+    is_review: bool = Field(description="whether predictions are reviewed: /api/review")
 
 
 class ListedCase(BaseModel):

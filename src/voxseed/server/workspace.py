@@ -62,7 +62,7 @@ class Workspace:
             try:
                 self._process_lock.acquire(timeout=0)
             except Timeout:
-                raise InputError(f"{place}: another voxseed annotate writes to this set. Stop it first.") from None
+                raise InputError(f"{place}: another voxseed annotate or review uses it. Stop it first.") from None
         self._description = read_set_description(self.path, data.labels)
         if self.protocol == DENSE:
             raise InputError(
@@ -180,6 +180,27 @@ def set_place(data: Dataset, name: str | None) -> Path:
     if Path(name).name != name:
         return Path(name)
     return require_within(data.root, data.root / "annotations" / name)
+
+
+def set_of_corrections(data: Dataset, name: str | None) -> str:
+    """The set into which corrections go, so that the next training has them beside what it had.
+
+    Args:
+        data: the dataset.
+        name: that was asked for; None takes the only set of the dataset, else `DEFAULT_SET`.
+
+    Raises:
+        InputError: if there are several sets, none of them `DEFAULT_SET`.
+    """
+    names = data.annotation_sets()
+    if name is not None:
+        return name
+    if len(names) > 1 and DEFAULT_SET not in names:
+        raise InputError(
+            f"{data.root}: several annotation sets, choose the one for corrections of {', '.join(names)} with "
+            "--annotations."
+        )
+    return names[0] if len(names) == 1 else DEFAULT_SET
 
 
 def require_within(root: Path, path: Path) -> Path:

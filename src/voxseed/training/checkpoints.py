@@ -10,6 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from voxseed.errors import InputError
 from voxseed.files import move_into_place, write_text, writing
@@ -54,6 +55,31 @@ class EpochCheckpoint(Checkpoint):
             if trainer.is_global_zero:
                 temporary.unlink(missing_ok=True)
         trainer.strategy.barrier()
+
+
+class StageCheckpointIO(TorchCheckpointIO):
+    """Checkpoints of one stage, written in its folder and nowhere else; `EpochCheckpoint` moves them into place.
+
+    Lightning's own goes through the folder of temporary files, which may be too small. It also hands the weights of
+    spawned processes over through a file there, which nobody needs: the stage's checkpoint has them.
+    """
+
+    def __init__(self, stage_path: Path) -> None:
+        self._folder = stage_path
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Lightning's hook."""
+        if self._is_of_stage(path):
+            buffer = io.BytesIO()
+            torch.save(checkpoint, buffer)
+            Path(path).write_bytes(buffer.getbuffer())
+
+    def load_checkpoint(self, path: Any, *arguments: Any, **options: Any) -> dict[str, Any]:
+        """Lightning's hook."""
+        return super().load_checkpoint(path, *arguments, **options) if self._is_of_stage(path) else {}
+
+    def _is_of_stage(self, path: Any) -> bool:
+        return Path(path).parent == self._folder
 
 
 def checkpoint_path(stage_path: Path) -> Path:

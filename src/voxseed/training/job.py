@@ -13,6 +13,7 @@ from voxseed.training.cases import CaseSource
 from voxseed.training.run_folder import RunFolder
 from voxseed.training.settings import RunSettings
 from voxseed.training.starts import Start
+from voxseed.training.team import ALONE, Team
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Job:
         val_cases: to choose weights on; empty unless asked for.
         starts: trained networks of other runs, by member.
         device: "cpu" or "cuda".
-        devices: processes, one device each.
+        devices: processes of all machines, one device each.
+        team: those that were started together; alone, this process starts the others itself.
         precision: "fp32" or "bf16".
     """
 
@@ -42,6 +44,7 @@ class Job:
     devices: int
     precision: str
     cache: PatchCache
+    team: Team = ALONE
 
     @property
     def oracles(self) -> tuple[str, ...]:

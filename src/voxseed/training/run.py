@@ -2,19 +2,16 @@
 
 import hashlib
 import logging
-import math
+import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
 from pytorch_lightning.callbacks import Callback
 from torch import nn
 
-from voxseed.data.annotations import SCATTERED_POINTS
 from voxseed.errors import InputError, InterruptedRunError
-from voxseed.inference.class_ranges import ClassRange, class_ranges
-from voxseed.inference.model_files import ModelDescription, NetworkDescription, load_model, save_model
 from voxseed.methods.base import METHODS, Method
 from voxseed.networks.factory import build_network
 from voxseed.networks.layout import placed
@@ -34,7 +31,8 @@ from voxseed.training.run_folder import COMPLETE, RunFolder, RunRecord, StageRec
 from voxseed.training.seeds import mixed_seed
 from voxseed.training.selection import BestOnDense, best_weights
 from voxseed.training.settings import read_run_settings
-from voxseed.training.stages import StageJob, Weights, quiet_lightning, run_stage, stage_weights
+from voxseed.training.stage_models import save_models, saved_weights
+from voxseed.training.stages import StageJob, Weights, quiet_lightning, run_stage
 
 _log = logging.getLogger("voxseed")
 _MOST_PREPARED_TOGETHER = 4
@@ -53,29 +51,57 @@ def execute(job: Job, resume: bool, on_plan: Callable[[Plan], None] | None = Non
         InterruptedRunError: on Ctrl-C; says how to resume.
     """
     _require_starts(job)
-    with job.folder.locked(), _interrupts_explained(job.folder):
-        if job.folder.exists:
-            _require_same_run(job, resume)
-            if job.folder.read().state == COMPLETE:
-                return
-        else:
-            job.folder.require_free()
-        preprocessing = fit_preprocessing(job)
-        plan = make_plan(job, preprocessing)
-        if on_plan is not None:
-            on_plan(plan)
-        job.cache.require_room(plan.cache_bytes)
-        source = job.source(preprocessing)
-        cases = map_in_threads(source.prepare, job.train_cases, "Preparing cases", _MOST_PREPARED_TOGETHER)
-        _start(job, plan, cases)
-        with _logged_to(job.folder.log_path):
-            for row in plan.rows():
-                _log.info("%s: %s", *row)
-            _warn_of_missing_background(cases)
+    with job.folder.locked() if job.team.is_first else nullcontext(), _interrupts_explained(job.folder):
+        plan = job.team.first(lambda: _planned(job, resume, on_plan))
+        if plan is None:
+            return
+        cases = job.team.once_per_machine(lambda: _prepared(job, plan))
+        job.team.first(lambda: _start(job, plan, cases))
+        _require_same_files(job, cases)
+        with _logged_to(job.folder.log_path) if job.team.is_first else nullcontext():
+            job.team.first(lambda: _log_plan(plan, cases))
             _run_stages(job, plan, cases)
 
 
-def _warn_of_missing_background(cases: list[TrainingCase]) -> None:
+def _planned(job: Job, resume: bool, on_plan: Callable[[Plan], None] | None) -> Plan | None:
+    """The plan of the run, or of what is left of it; None if nothing is."""
+    if job.folder.exists:
+        _require_same_run(job, resume)
+        if job.folder.read().state == COMPLETE:
+            return None
+    else:
+        job.folder.require_free()
+    plan = make_plan(job, fit_preprocessing(job))
+    if on_plan is not None:
+        on_plan(plan)
+    job.cache.require_room(plan.cache_bytes)
+    return plan
+
+
+def _prepared(job: Job, plan: Plan) -> list[TrainingCase]:
+    source = job.source(plan.preprocessing)
+    return map_in_threads(source.prepare, job.train_cases, "Preparing cases", _MOST_PREPARED_TOGETHER)
+
+
+def _require_same_files(job: Job, cases: list[TrainingCase]) -> None:
+    """Every process must see the data and the run of the first one."""
+    own = _fingerprint(cases)
+    if job.team.first(lambda: own) != own:
+        raise InputError(
+            f"{job.dataset.root}: the images or annotations on {socket.gethostname()} are not those that the first "
+            "process sees. Use one file system, or the same files on every machine."
+        )
+    if not job.folder.exists:
+        raise InputError(
+            f"{job.folder.path}: {socket.gethostname()} does not see the run that the first process has begun here. "
+            "Choose a --run on a file system that all machines share."
+        )
+
+
+def _log_plan(plan: Plan, cases: list[TrainingCase]) -> None:
+    """What is decided, and what is doubtful about it."""
+    for row in plan.rows():
+        _log.info("%s: %s", *row)
     without = [case.name for case in cases if not case.has_background]
     if without:
         _log.warning(
@@ -107,19 +133,18 @@ def _require_starts(job: Job) -> None:
 def _run_stages(job: Job, plan: Plan, cases: list[TrainingCase]) -> None:
     quiet_lightning()
     weights: Weights = {member: start.state for member, start in job.starts.items()}
-    record = job.folder.read()
+    record = job.team.first(job.folder.read)
     for index, stage in enumerate(plan.stages):
         path = job.folder.stage_path(index, record)
         if record.stages[index].state == COMPLETE:
-            weights = _saved_weights(path / "model")
+            weights = job.team.first(lambda model=path / "model": saved_weights(model))  # type: ignore[misc]
             continue
         path.mkdir(parents=True, exist_ok=True)
         weights = _train_stage(job, plan, index, stage, path, cases, weights)
-        ranges = _class_ranges(job, plan, cases)
-        _save(job, plan, stage, weights, ranges, path / "model")
-        if index == len(plan.stages) - 1:
-            _save(job, plan, stage, weights, ranges, job.folder.model_path)
-        job.folder.complete_stage(index)
+        if job.team.is_first:
+            save_models(job, plan, index, cases, weights, path / "model")
+            job.folder.complete_stage(index)
+    job.team.wait()
 
 
 def _train_stage(
@@ -153,6 +178,7 @@ def _train_stage(
         devices=job.devices,
         workers=plan.workers,
         optimiser=settings.optimiser,
+        team=job.team,
     )
 
     def build() -> Method:
@@ -164,8 +190,8 @@ def _train_stage(
         callbacks.append(Relabelling(rounds, cases, patches, settings.inference.overlap))
     if job.val_cases:
         callbacks.append(BestOnDense(path, _validation_cases(job, plan), plan.patch_shape, settings.inference.overlap))
-    run_stage(stage_job, build, PatchDataset(cases, patches, rounds), callbacks)
-    return _kept_weights(job, path)
+    last = run_stage(stage_job, build, PatchDataset(cases, patches, rounds), callbacks)
+    return job.team.first(lambda: best_weights(path)) if job.val_cases else last
 
 
 def _rounds(job: StageJob, count: int) -> Rounds | None:
@@ -192,49 +218,11 @@ def _method(job: Job, plan: Plan, stage: PlannedStage, seed: tuple[int, int], we
 
 
 def _validation_cases(job: Job, plan: Plan) -> list[TrainingCase]:
+    """Cases that the first process looks at."""
+    if not job.team.is_first:
+        return []
     source = job.source(plan.preprocessing, SupervisionKind.DENSE)
     return map_in_threads(source.prepare, job.val_cases, "Preparing validation cases", _MOST_PREPARED_TOGETHER)
-
-
-def _saved_weights(folder: Path) -> Weights:
-    """Weights of a finished stage, whose checkpoints are no longer needed."""
-    return {member: dict(network.state_dict()) for member, network in load_model(folder).networks.items()}
-
-
-def _kept_weights(job: Job, path: Path) -> Weights:
-    return best_weights(path) if job.val_cases else stage_weights(path)
-
-
-def _class_ranges(job: Job, plan: Plan, cases: list[TrainingCase]) -> dict[str, ClassRange]:
-    """What prediction compares with, of the classes that are annotated; nothing where all targets are guesses."""
-    is_scattered = job.annotations is not None and job.annotations.protocol == SCATTERED_POINTS
-    if job.kind is SupervisionKind.PROBABILITY or (is_scattered and job.kind is not SupervisionKind.DENSE):
-        return {}
-    targets = ((case.supervision.read("target"), case.absent) for case in cases)
-    return class_ranges(targets, job.dataset.labels.foreground, math.prod(plan.spacing_mm))
-
-
-def _save(
-    job: Job, plan: Plan, stage: PlannedStage, weights: Weights, ranges: dict[str, ClassRange], folder: Path
-) -> None:
-    networks = {
-        member: NetworkDescription(
-            architecture=plan.networks[member]["architecture"],
-            arguments={key: value for key, value in plan.networks[member].items() if key != "architecture"},
-        )
-        for member in stage.members
-    }
-    description = ModelDescription(
-        networks=networks,
-        default_member=stage.members[0],
-        labels=dict(job.dataset.labels.without_ignore()),
-        preprocessing=plan.preprocessing,
-        patch_shape=plan.patch_shape,
-        overlap=job.settings.inference.overlap,
-        class_ranges=ranges,
-        provenance={"recipe": plan.recipe, "stage": stage.method, "iterations": stage.iterations},
-    )
-    save_model(folder, weights, description)
 
 
 def _start(job: Job, plan: Plan, cases: list[TrainingCase]) -> None:

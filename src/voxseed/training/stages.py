@@ -17,10 +17,11 @@ from torch.utils.data import DataLoader
 
 from voxseed.errors import InputError, InterruptedRunError
 from voxseed.methods.base import Method
-from voxseed.training.checkpoints import EpochCheckpoint, checkpoint_path, read_checkpoint
+from voxseed.training.checkpoints import EpochCheckpoint, StageCheckpointIO, checkpoint_path, read_checkpoint
 from voxseed.training.loop import TrainingModule
 from voxseed.training.patches import EpochSampler, PatchDataset, patch_loader
 from voxseed.training.settings import OptimiserSettings
+from voxseed.training.team import ALONE, PATIENCE, Team
 
 Weights = dict[str, dict[str, Tensor]]
 """Network → state dict."""
@@ -36,7 +37,8 @@ class StageJob:
         seed: (run's seed, stage index).
         precision: "fp32" or "bf16".
         device: "cpu" or "cuda".
-        devices: processes, one device each.
+        devices: processes of all machines, one device each.
+        team: those that were started together; alone, this process starts the others itself.
     """
 
     path: Path
@@ -49,6 +51,7 @@ class StageJob:
     devices: int
     workers: int
     optimiser: OptimiserSettings
+    team: Team = ALONE
 
 
 def whole_epochs(iterations: int, epoch_length: int) -> tuple[int, int]:
@@ -75,25 +78,29 @@ def run_stage(
     Raises:
         InterruptedRunError: on Ctrl-C; the checkpoint of the last finished epoch is kept.
         InputError: if the checkpoint is damaged, or was written with another number of devices.
+        LostProcessError: if a process of another machine has ended.
     """
     method = build()
-    checkpoint = checkpoint_path(job.path)
-    if checkpoint.exists():
-        _require_devices(job, read_checkpoint(checkpoint)["world_size"], checkpoint)
+    resume_from = job.team.first(lambda: _checkpoint(job))
     module = TrainingModule(method, job.optimiser, job.iterations, job.seed)
     data = StageData(dataset, job)
     trainer = _trainer(job, [EpochCheckpoint(job.path), *callbacks])
-    resume_from = checkpoint if checkpoint.exists() else None
-    _fit(trainer, module, data, resume_from)
-    return stage_weights(job.path)
+    _fit(job, trainer, module, data, resume_from)
+    return job.team.first(lambda: stage_weights(job.path))
 
 
-def _require_devices(job: StageJob, found: int, checkpoint: Path) -> None:
-    """Which patches a device gets depends on how many there are."""
+def _checkpoint(job: StageJob) -> Path | None:
+    """The checkpoint to go on from. Which patches a device gets depends on how many there are."""
+    path = checkpoint_path(job.path)
+    if not path.exists():
+        return None
+    found = read_checkpoint(path)["world_size"]
     if found != job.devices:
         raise InputError(
-            f"{checkpoint}: written by {found} device(s), this run has {job.devices}. Resume it with --devices {found}."
+            f"{path}: written by {found} device(s), this run has {job.devices}. Resume it with as many: "
+            f"--devices {found}, or as many processes of torchrun or srun."
         )
+    return path
 
 
 def stage_weights(stage_path: Path) -> Weights:
@@ -124,13 +131,17 @@ class StageData(pl.LightningDataModule):
 
 
 def _trainer(job: StageJob, callbacks: list[Callback]) -> pl.Trainer:
+    launch = job.team.launch
+    if launch is not None:
+        callbacks = [*callbacks, _TerminatesLikeCtrlC()]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return pl.Trainer(
             accelerator="gpu" if job.device == "cuda" else "cpu",
-            devices=job.devices,
-            # Processes are spawned, so that a run that was started from Python needs no script to start again.
-            strategy=_QuietSpawn(start_method="spawn") if job.devices > 1 else "auto",
+            devices=job.devices if launch is None else launch.per_machine,
+            num_nodes=1 if launch is None else launch.machines,
+            strategy=_strategy(job),
+            plugins=[job.team.environment(), StageCheckpointIO(job.path)],
             precision="bf16-mixed" if job.precision == "bf16" else "32-true",
             max_epochs=job.iterations // job.epoch_length,
             callbacks=callbacks,
@@ -144,13 +155,23 @@ def _trainer(job: StageJob, callbacks: list[Callback]) -> pl.Trainer:
         )
 
 
-def _fit(trainer: pl.Trainer, module: TrainingModule, data: StageData, resume_from: Path | None) -> None:
+def _strategy(job: StageJob) -> str | DDPStrategy:
+    if job.devices == 1:
+        return "auto"
+    if job.team.launch is not None:
+        return DDPStrategy(timeout=PATIENCE)
+    # Processes are spawned, so that a run that was started from Python needs no script to start again.
+    return _QuietSpawn(start_method="spawn", timeout=PATIENCE)
+
+
+def _fit(job: StageJob, trainer: pl.Trainer, module: TrainingModule, data: StageData, resume_from: Path | None) -> None:
     """Fit, with Lightning's way of leaving on Ctrl-C turned into an error of ours."""
     handler = signal.getsignal(signal.SIGINT)
     try:
         with warnings.catch_warnings():
             _ignore_advice()
-            trainer.fit(module, datamodule=data, ckpt_path=resume_from, weights_only=True)
+            with job.team.losses_explained():
+                trainer.fit(module, datamodule=data, ckpt_path=resume_from, weights_only=True)
     except SystemExit:
         _end_processes(trainer)
         raise InterruptedRunError("Interrupted. Everything up to the last finished epoch is kept.") from None
@@ -162,6 +183,14 @@ def _end_processes(trainer: pl.Trainer) -> None:
     """End the other processes, which may wait for each other for ever; whatever they write is whole or not there."""
     if trainer.strategy.launcher is not None:
         trainer.strategy.launcher.kill(getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+class _TerminatesLikeCtrlC(Callback):
+    """Takes SIGTERM back from Lightning, whose handler talks to the other processes in the middle of a step."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Lightning's hook, after Lightning has set its handlers; it restores earlier ones itself."""
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 class _QuietSpawn(DDPStrategy):

@@ -21,6 +21,7 @@ from voxseed.evaluation.overlays import overlay_rows_png
 from voxseed.evaluation.pairing import CasePair
 from voxseed.evaluation.repeats import case_means, class_names, summarise_repeats
 from voxseed.evaluation.report import BenchmarkContent, Picture, render_benchmark
+from voxseed.evaluation.shown_channel import shown_channel
 from voxseed.evaluation.statistics import Estimate
 from voxseed.evaluation.tables import TITLES, Table
 from voxseed.files import atomic_path, write_json, write_text
@@ -290,8 +291,10 @@ def _overlay(
         path = each.planned[0].folder.predictions / f"{case}{data.file_ending}"
         prediction, label = read_pair(CasePair(case, path, data.label_path(case)), data.labels)
         predictions[f"{each.row.title}: {mean[case] or 0:.3f}"] = prediction
-    png = overlay_rows_png(Volume(image.array[0], image.affine), predictions, label)
-    title = f"{kind.capitalize()} case: {case}, with the Dice of every row; outlines of its first seed"
+    channel = shown_channel(image, label)
+    png = overlay_rows_png(Volume(image.array[channel], image.affine), predictions, label)
+    shown = f"{case} on {data.channel_names[channel]}"
+    title = f"{kind.capitalize()} case: {shown}, with the Dice of every row; outlines of its first seed"
     return Picture(title, png, f"Axial plane of case {case} with the outlines of label and prediction, once per row")
 
 

@@ -100,6 +100,7 @@ def _train(order: Order, planned: PlannedRow, on_plan: Callable[[Plan], None] | 
         ],
         resume=True,
         device=order.device,
+        devices=1,
         cache=order.cache,
         on_plan=on_plan,
     )

@@ -84,6 +84,7 @@ def demo(
                 overrides=(*SETTINGS, f"training.seed={seed}"),
                 resume=True,
                 device=device,
+                devices=1,
                 cache=out / "cache",
             )
         except InterruptedRunError:

@@ -1,6 +1,5 @@
 """Predict cases with the model of a run."""
 
-import hashlib
 import logging
 import math
 from collections.abc import Sequence
@@ -17,11 +16,11 @@ from voxseed.data.volumes import Volume, write_volume
 from voxseed.errors import InputError, InterruptedRunError
 from voxseed.evaluation.calibration import PROBABILITIES_FOLDER
 from voxseed.inference.doubts import Doubt, find_doubts
-from voxseed.inference.model_files import DESCRIPTION_NAME
-from voxseed.inference.predictor import Prediction, Predictor, model_folder
+from voxseed.inference.predictor import Prediction, Predictor, model_digest
 from voxseed.progress import track
-from voxseed.workflows.prediction_inputs import PredictionInput, find_inputs
+from voxseed.workflows.prediction_inputs import PredictionInput, files_status, find_inputs
 from voxseed.workflows.prediction_records import (
+    UNCERTAINTY_FOLDER,
     PredictionRecord,
     locks_folder,
     object_volumes,
@@ -33,7 +32,6 @@ from voxseed.workflows.shards import Shard, claimed
 
 _log = logging.getLogger("voxseed")
 _DATASET_FOLDERS = ("imagesTr", "imagesTs", "labelsTr", "labelsTs")
-UNCERTAINTY_FOLDER = "uncertainty"
 DICOM_SEG: Final = "dicom-seg"
 FORMATS: Final = {"nifti": ".nii.gz", "nrrd": ".nrrd", DICOM_SEG: ".dcm"}
 
@@ -48,6 +46,7 @@ class PredictionSummary:
         complete: how many cases were there already, of the same model, options and inputs.
         elsewhere: how many cases another job is working on.
         doubts: case and reason, of this job's cases and those that were there already.
+        ranking: case and expected Dice, mean over classes, of the same cases, worst first.
     """
 
     out: Path
@@ -55,6 +54,7 @@ class PredictionSummary:
     complete: int
     elsewhere: int
     doubts: tuple[tuple[str, Doubt], ...]
+    ranking: tuple[tuple[str, float], ...]
 
     def rows(self) -> list[tuple[str, str, str, str]]:
         """One row per doubt: case, class, rule, reason."""
@@ -76,8 +76,9 @@ def predict(
     shard: str | None = None,
     device: str = "auto",
 ) -> PredictionSummary:
-    """Write a label map per case, volumes.csv and distrust.csv, and on request maps of probabilities and uncertainty.
+    """Write a label map per case and tables of all; on request maps of probabilities and uncertainty.
 
+    The tables are volumes.csv, distrust.csv (reasons to look at a case) and quality.csv (expected Dice).
     What is there already is replaced, unless the work is divided by `shard`: then cases that are complete are left,
     and those that another job works on. A case that cannot be predicted does not keep the others from it.
 
@@ -111,7 +112,7 @@ def predict(
         predictor.require_uncertainty()
     description, classes = predictor.model.description, predictor.model.labels.foreground
     cases = find_inputs([Path(each) for each in inputs], description.preprocessing.channel_names, classes, series)
-    work = _Work(predictor, out, format, probabilities, uncertainty, _digest(Path(run)))
+    work = _Work(predictor, out, format, probabilities, uncertainty, model_digest(Path(run)))
     _require_writable_as(format, cases)
     _require_no_overwriting(cases, work)
     try:
@@ -163,7 +164,8 @@ class _Work:
         if problems:
             raise InputError(_failures(problems, len(cases), self.out))
         doubts = tuple((record.case, doubt) for record in records for doubt in record.doubts)
-        return PredictionSummary(self.out, tuple(written), complete, elsewhere, doubts)
+        ranking = sorted(((record.case, record.mean_expected_dice) for record in records), key=lambda each: each[1])
+        return PredictionSummary(self.out, tuple(written), complete, elsewhere, doubts, tuple(ranking))
 
     def label_path(self, case: PredictionInput) -> Path:
         return self.out / f"{case.case}{FORMATS[self.format] if self.format else case.ending}"
@@ -214,12 +216,12 @@ class _Work:
         voxel_mm3 = math.prod(prediction.labels.spacing_mm)
         volumes = object_volumes(indices, labels.foreground, voxel_mm3)
         doubts = find_doubts(indices, labels.foreground, voxel_mm3, prediction.confidence, description.class_ranges)
-        mean = prediction.mean_uncertainty
-        return PredictionRecord(case, origin, files, volumes, tuple(doubts), None if math.isnan(mean) else mean)
+        estimates = dict(zip(labels.foreground, prediction.expected_dice, strict=True))
+        mean = None if math.isnan(prediction.mean_uncertainty) else prediction.mean_uncertainty
+        return PredictionRecord(case, origin, files, volumes, tuple(doubts), estimates, mean, prediction.descriptor)
 
     def _origin(self, case: PredictionInput) -> dict[str, Any]:
         """Model, options, and size and time of the input files, as JSON has them."""
-        status = [path.stat() for path in case.files()]
         return {
             "model": self.model,
             "members": list(self.predictor.members),
@@ -227,14 +229,8 @@ class _Work:
             "probabilities": self.probabilities,
             "samples": self.predictor.samples,
             "uncertainty": self.uncertainty,
-            "input_bytes": sum(each.st_size for each in status),
-            "input_changed_ns": max(each.st_mtime_ns for each in status),
+            **files_status(case.files()),
         }
-
-
-def _digest(run: Path) -> str:
-    """Of the model's description, which holds the checksum of its weights."""
-    return hashlib.sha256((model_folder(run) / DESCRIPTION_NAME).read_bytes()).hexdigest()
 
 
 def _failures(problems: Sequence[str], case_count: int, out: Path) -> str:

@@ -86,6 +86,15 @@ def find_inputs(
     return list(by_name.values())
 
 
+def files_status(paths: Sequence[Path]) -> dict[str, int]:
+    """Size and time of a case's files, by which a prediction knows whether its images have changed since."""
+    status = [path.stat() for path in paths]
+    return {
+        "input_bytes": sum(each.st_size for each in status),
+        "input_changed_ns": max(each.st_mtime_ns for each in status),
+    }
+
+
 @dataclass(frozen=True)
 class _Model:
     """What inputs must fit."""

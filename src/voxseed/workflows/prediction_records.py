@@ -21,10 +21,12 @@ from voxseed.metrics.overlap import MM3_PER_ML
 from voxseed.types import LabelArray
 
 RECORDS_FOLDER = "records"
+UNCERTAINTY_FOLDER = "uncertainty"
 VOLUMES_NAME = "volumes.csv"
 DISTRUST_NAME = "distrust.csv"
+QUALITY_NAME = "quality.csv"
 UNCERTAINTY_NAME = "uncertainty.csv"
-VERSION = 1
+VERSION = 2
 _LOCKS = ".locks"
 _NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 
@@ -54,8 +56,10 @@ class PredictionRecord:
         files: that were written, relative to the folder.
         volumes: of all classes and objects.
         doubts: reasons to look at it.
+        expected_dice: class name to an estimate in [0, 1] that needs no dense label, see `inference.expected_dice`.
         mean_uncertainty: of the voxels that are predicted to be an object; None if there are none, or no uncertainty
             was asked for.
+        descriptor: what the image looks like, see `inference.descriptor`.
     """
 
     case: str
@@ -63,7 +67,14 @@ class PredictionRecord:
     files: tuple[str, ...]
     volumes: tuple[ObjectVolume, ...]
     doubts: tuple[Doubt, ...]
+    expected_dice: dict[str, float]
     mean_uncertainty: float | None = None
+    descriptor: tuple[float, ...] = ()
+
+    @property
+    def mean_expected_dice(self) -> float:
+        """Over classes: the number by which cases are ranked."""
+        return float(np.mean(list(self.expected_dice.values())))
 
 
 def object_volumes(labels: LabelArray, class_names: Sequence[str], voxel_mm3: float) -> tuple[ObjectVolume, ...]:
@@ -90,7 +101,7 @@ def locks_folder(out: Path) -> Path:
 
 def write_record(out: Path, record: PredictionRecord) -> None:
     """Write or replace a case's record, atomically."""
-    write_json(_path(out, record.case), {"version": VERSION, **asdict(record)})
+    write_json(record_path(out, record.case), {"version": VERSION, **asdict(record)})
 
 
 def read_record(out: Path, case: str) -> PredictionRecord | None:
@@ -99,7 +110,7 @@ def read_record(out: Path, case: str) -> PredictionRecord | None:
     Raises:
         InputError: if it is damaged or of another version.
     """
-    path = _path(out, case)
+    path = record_path(out, case)
     if not path.is_file():
         return None
     content = read_json_object(path)
@@ -112,7 +123,9 @@ def read_record(out: Path, case: str) -> PredictionRecord | None:
             tuple(content["files"]),
             tuple(ObjectVolume(**volume) for volume in content["volumes"]),
             tuple(Doubt(**doubt) for doubt in content["doubts"]),
+            dict(**content["expected_dice"]),
             content.get("mean_uncertainty"),
+            tuple(content["descriptor"]),
         )
     except (KeyError, TypeError) as error:
         raise InputError(f"{path}: damaged ({error}). Remove it, and predict the case again.") from None
@@ -120,7 +133,7 @@ def read_record(out: Path, case: str) -> PredictionRecord | None:
 
 
 def write_tables(out: Path) -> None:
-    """Write volumes.csv, distrust.csv and uncertainty.csv of all records in a folder; jobs that share it take turns.
+    """Write volumes.csv, distrust.csv, quality.csv and uncertainty.csv of all records; jobs that share it take turns.
 
     The last is there if a record is of a prediction with an uncertainty.
     """
@@ -134,8 +147,12 @@ def write_tables(out: Path) -> None:
             for each in record.volumes
         )
         doubts = ((record.case, *asdict(doubt).values()) for record in records for doubt in record.doubts)
+        qualities = (
+            (record.case, name, f"{value:.4f}") for record in records for name, value in record.expected_dice.items()
+        )
         write_text(out / VOLUMES_NAME, _csv(("case", "class", "object", "volume_ml"), volumes))
         write_text(out / DISTRUST_NAME, _csv(("case", "class", "rule", "reason"), doubts))
+        write_text(out / QUALITY_NAME, _csv(("case", "class", "expected_dice"), qualities))
         _write_uncertainties(out, [record for record in records if record.origin.get("uncertainty")])
 
 
@@ -150,7 +167,8 @@ def _write_uncertainties(out: Path, records: Sequence[PredictionRecord]) -> None
     write_text(out / UNCERTAINTY_NAME, _csv(("case", "uncertainty"), rows))
 
 
-def _path(out: Path, case: str) -> Path:
+def record_path(out: Path, case: str) -> Path:
+    """Where the record of a case is, or would be."""
     return out / RECORDS_FOLDER / f"{case}.json"
 
 

@@ -20,6 +20,7 @@ from voxseed.evaluation.overlays import overlay_png
 from voxseed.evaluation.pairing import pair_files
 from voxseed.evaluation.record import EvaluationRecord, read_record
 from voxseed.evaluation.report import KeyNumber, Picture, ReportContent, render_report
+from voxseed.evaluation.shown_channel import shown_channel
 from voxseed.evaluation.statistics import ClassSummary, mean_over_classes, summarise
 from voxseed.evaluation.tables import TITLES, case_table, comparison_table, summary_table
 from voxseed.files import read_json_object, write_text
@@ -175,11 +176,17 @@ def _overlay(title: str, case: str, record: EvaluationRecord) -> Picture:
     if pair is None:
         raise InputError(f"{record.predictions}: the prediction of case {case} is gone.")
     prediction, label = read_pair(pair, pairing.labels)
-    image = Dataset.open(record.dataset).read_image(case)
+    dataset = Dataset.open(record.dataset)
+    image = dataset.read_image(case)
     if not same_grid(image, label):
         raise InputError(f"{pair.label}: the label of case {case} is not on the grid of its image.")
-    png = overlay_png(Volume(image.array[0], image.affine), prediction, label)
-    return Picture(title, png, f"Three planes of case {case} with the outlines of label and prediction")
+    channel = shown_channel(image, label)
+    png = overlay_png(Volume(image.array[channel], image.affine), prediction, label)
+    return Picture(
+        f"{title}, on {dataset.channel_names[channel]}",
+        png,
+        f"Three planes of case {case} with the outlines of label and prediction",
+    )
 
 
 def _key_numbers(summary: ClassSummary) -> tuple[KeyNumber, ...]:

@@ -2,7 +2,10 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
+
+import torch
 
 from voxseed.data.annotation_sets import DENSE, AnnotationSet
 from voxseed.data.annotations import SCATTERED_POINTS
@@ -11,15 +14,18 @@ from voxseed.data.datasets import Dataset
 from voxseed.data.planes import SLICES
 from voxseed.devices import best_precision, resolve_device
 from voxseed.errors import InputError
+from voxseed.launch import launch_to_join
 from voxseed.methods.base import METHODS
 from voxseed.methods.recipes import Recipe, get_recipe
 from voxseed.supervision.kinds import SupervisionKind
+from voxseed.training.interrupts import stops_in_time
 from voxseed.training.job import Job
 from voxseed.training.plan import Plan
 from voxseed.training.run import execute
 from voxseed.training.run_folder import RunFolder
-from voxseed.training.settings import RunSettings, load_run_settings, read_run_settings
+from voxseed.training.settings import RunSettings, load_run_settings, read_run_settings, run_settings_type
 from voxseed.training.starts import read_starts
+from voxseed.training.team import Team, joined
 from voxseed.workflows.annotated_cases import Teaching, annotated_cases, require_every_class
 
 
@@ -36,7 +42,7 @@ def train(
     start_from: Sequence[str] = (),
     resume: bool = False,
     device: str = "auto",
-    devices: int = 1,
+    devices: int | None = None,
     cache: str | Path | None = None,
     on_plan: Callable[[Plan], None] | None = None,
 ) -> Path:
@@ -52,7 +58,8 @@ def train(
         start_from: "member=RUN:member", networks to start from.
         resume: continue the run, or start it where there is nothing yet.
         device: auto, cpu or cuda.
-        devices: processes, one device each.
+        devices: processes of this machine, one device each; if not given, those that torchrun or srun started, on
+            all machines, or one. 1 trains in this process alone, whatever started it.
         cache: folder for preprocessed cases; $VOXSEED_CACHE or a folder beside the run if not given.
         on_plan: called with the plan before anything long starts.
 
@@ -62,9 +69,46 @@ def train(
     Raises:
         InputError: if something that was given cannot be used; nothing is left half-written.
         InterruptedRunError: on Ctrl-C; says how to resume.
+        LostProcessError: if a process of another machine has ended.
     """
-    data = Dataset.open(dataset)
-    settings = _settings(RunFolder(Path(run)) if run and resume else None, preset, config, overrides)
+    torch_device = resolve_device(device)
+    launch = launch_to_join(devices)
+    with stops_in_time() if launch else nullcontext(), joined(launch, torch_device.type) as team:
+        # Read by the first process alone: what another machine has once looked for in vain it may not see for a while.
+        resumed = RunFolder(Path(run)) if run and resume else None
+        values = team.first(lambda: _settings(resumed, preset, config, overrides).model_dump(mode="json"))
+        job = _job(
+            Dataset.open(dataset),
+            run_settings_type().model_validate(values),
+            annotations=annotations,
+            method=method,
+            run=run,
+            fold=fold,
+            start_from=start_from,
+            device=torch_device,
+            devices=launch.size if launch else devices or 1,
+            cache=cache,
+            team=team,
+        )
+        execute(job, resume, on_plan)
+    return job.folder.path
+
+
+def _job(
+    data: Dataset,
+    settings: RunSettings,
+    *,
+    annotations: str | Path | None,
+    method: str,
+    run: str | Path | None,
+    fold: int,
+    start_from: Sequence[str],
+    device: torch.device,
+    devices: int,
+    cache: str | Path | None,
+    team: Team,
+) -> Job:
+    """Everything that follows from what was given and what the dataset holds."""
     wanted = settings.recipe.name if method == "auto" else method
     annotation_set = _annotation_set(data, annotations, wanted)
     recipe = get_recipe(_recipe_of(data, annotation_set) if wanted == "auto" else wanted)
@@ -72,9 +116,9 @@ def train(
     train_cases = cases_to_train_on(data, annotation_set, recipe, fold)
     require_every_class(data, annotation_set, train_cases, _teaching(recipe))
     folder = RunFolder(Path(run) if run else Path("runs") / f"{data.root.resolve().name}-{recipe.name}")
-    torch_device = resolve_device(device)
-    precision = settings.training.precision
-    job = Job(
+    wished = settings.training.precision
+    precision = team.first(lambda: best_precision(device) if wished == "auto" else wished)
+    return Job(
         dataset=data,
         annotations=annotation_set,
         kind=supervision_kind(recipe),
@@ -84,13 +128,12 @@ def train(
         val_cases=_val_cases(data, settings, fold),
         folder=folder,
         starts=read_starts(start_from, data.channel_names, dict(data.labels.without_ignore())),
-        device=torch_device.type,
+        device=device.type,
         devices=devices,
-        precision=best_precision(torch_device) if precision == "auto" else precision,
+        precision=precision,
         cache=PatchCache(Path(cache or os.environ.get(CACHE_VARIABLE) or folder.path.parent / "cache")),
+        team=team,
     )
-    execute(job, resume, on_plan)
-    return folder.path
 
 
 def _settings(

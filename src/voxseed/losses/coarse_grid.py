@@ -1,4 +1,4 @@
-"""A coarser grid for losses that cost much per voxel."""
+"""The coarse grid of losses that cost much per voxel."""
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -8,7 +8,7 @@ from voxseed.losses.shapes import at_least_float32, require_channels, require_sa
 from voxseed.types import Shape3
 
 
-def to_working_grid(logits: Tensor, image: Tensor, valid: Tensor, factors: Shape3) -> tuple[Tensor, Tensor, Tensor]:
+def to_coarse_grid(logits: Tensor, image: Tensor, valid: Tensor, factors: Shape3) -> tuple[Tensor, Tensor, Tensor]:
     """Logits, image and valid mask on a grid that is coarser by whole factors per axis.
 
     The papers' CRF works at half resolution, on probabilities of trilinearly resampled logits.
@@ -30,7 +30,7 @@ def to_working_grid(logits: Tensor, image: Tensor, valid: Tensor, factors: Shape
     require_channels(1, valid=valid)
     shape = logits.shape[2:]
     if any(n % factor for n, factor in zip(shape, factors, strict=True)):
-        raise ShapeError(f"Working grid: expected I, J, K to be multiples of {factors}, found {tuple(shape)}.")
+        raise ShapeError(f"Coarse grid: expected I, J, K to be multiples of {factors}, found {tuple(shape)}.")
     if factors == (1, 1, 1):
         return logits, image, valid
     coarse = [n // factor for n, factor in zip(shape, factors, strict=True)]

@@ -1,0 +1,62 @@
+"""A process that is told to stop ends in time, whatever it waits for."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+BLOCKED = """
+import ctypes, sys
+from voxseed.training.interrupts import stops_in_time
+libc, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(128)
+with stops_in_time({grace}):
+    libc.pthread_mutex_lock(mutex)
+    print("ready", flush=True)
+    libc.pthread_mutex_lock(mutex)  # for ever, and no signal is heard in it
+"""
+LISTENING = """
+import time
+from voxseed.training.interrupts import stops_in_time
+try:
+    with stops_in_time(30):
+        print("ready", flush=True)
+        time.sleep(60)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+DONE = """
+import time
+from voxseed.training.interrupts import stops_in_time
+with stops_in_time(0.1):
+    pass
+print("ready", flush=True)
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    time.sleep(0.5)
+    print("not ended")
+"""
+
+
+def _told(script: str, number: signal.Signals) -> tuple[int, str]:
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    return process.returncode, output
+
+
+@pytest.mark.parametrize(
+    ("script", "number", "expected"),
+    [
+        (BLOCKED.format(grace=0.2), signal.SIGINT, (3, "")),
+        (BLOCKED.format(grace=0.2), signal.SIGTERM, (3, "")),
+        (LISTENING, signal.SIGTERM, (0, "interrupted\n")),
+        (DONE, signal.SIGINT, (0, "not ended\n")),
+    ],
+    ids=["blocked, Ctrl-C", "blocked, SIGTERM", "listening, SIGTERM", "done before"],
+)
+def test_a_process_that_is_told_to_stop_ends_in_time(script, number, expected):
+    assert _told(script, number) == expected

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voxseed.cli.output import print_line, print_table
+from voxseed.shell import voxseed_command
 
 if TYPE_CHECKING:
     from voxseed.workflows.import_plan import ImportPlan
@@ -50,7 +51,7 @@ def import_dataset(
             "without --dry-run."
         )
         return
-    print_line(f"Dataset: {dataset.root}. Check it: voxseed dataset check {dataset.root}")
+    print_line(f"Dataset: {dataset.root}. Check it: {voxseed_command('dataset', 'check', dataset.root)}")
     if pseudonymise:
         print_line(f"Which case is which: {out}-key.csv. Keep it apart from the dataset.")
 

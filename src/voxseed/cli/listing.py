@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from voxseed.cli.output import print_table
+from voxseed.shell import voxseed_command
 
 
 def list_names(
@@ -14,6 +15,6 @@ def list_names(
     from voxseed.workflows import names
 
     if kind is None:
-        print_table(("command",), [(f"voxseed list {each}",) for each in names.list_kinds()])
+        print_table(("command",), [(voxseed_command("list", each),) for each in names.list_kinds()])
         return
     print_table((kind, "what it is"), names.list_names(kind))

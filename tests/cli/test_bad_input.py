@@ -231,7 +231,7 @@ BAD_DATA = [
     (
         "nobody annotated",
         remove_annotations,
-        r"(neither annotat|no annotation set).* Annotate with voxseed annotate \S+/data, or in .*annotations\.json",
+        r"(neither annotat|no annotation set).* Annotate with voxseed annotate \S*data, or in .*annotations\.json",
         POINTS,
     ),
     ("other labels", rename_class, r"points/annotations\.json: made for the labels .* voxseed dataset relabel", POINTS),

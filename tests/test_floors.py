@@ -33,6 +33,7 @@ FLOORS = {
     "machine": 0,
     "progress": 0,
     "parallel": 0,
+    "shell": 0,
     "__version__": 0,
 }
 OUTSIDE_THE_HOUSE = {"__init__", "__main__"}  # the package's front: offers what lives on any floor

@@ -96,6 +96,11 @@ def empty_annotation(data: Path) -> None:
         path.unlink()
 
 
+def remove_annotations(data: Path) -> None:
+    shutil.rmtree(data / "annotations")
+    shutil.rmtree(data / "labelsTr")
+
+
 def add_class(data: Path) -> None:
     edit_json(data / "dataset.json", lambda content: content["labels"].update(cube=2))
     labels = {"background": 0, "ball": 1, "cube": 2, "ignore": 3}
@@ -222,6 +227,12 @@ BAD_DATA = [
         simulate_boxes,
         "the class 'ball' has no point and no painted voxel.*Annotate it.*--method pw4medseg, dtp",
         "train",
+    ),
+    (
+        "nobody annotated",
+        remove_annotations,
+        r"(neither annotat|no annotation set).* Annotate with voxseed annotate \S*data, or in .*annotations\.json",
+        POINTS,
     ),
     ("other labels", rename_class, r"points/annotations\.json: made for the labels .* voxseed dataset relabel", POINTS),
     (
@@ -402,7 +413,7 @@ def test_wrong_words_are_a_sentence(voxseed, dataset, tmp_path, tiny, trained, l
 
 @pytest.mark.parametrize(
     "line",
-    ["", "trian", "train", "train x --foo", "train x --fold -1", "dataset", "dataset chek x", "predict x", "list"],
+    ["", "trian", "train", "train x --foo", "train x --fold -1", "dataset", "dataset chek x", "predict x"],
 )
 def test_a_line_that_is_no_command_has_exit_code_2_and_no_traceback(voxseed, line):
     answer = voxseed(*line.split())

@@ -208,6 +208,15 @@ def test_names_are_listed_with_what_they_are(voxseed, kind, some):
     assert all(len(line) == 2 for line in lines)
 
 
+def test_what_can_be_listed_is_listed_and_each_line_is_a_command(voxseed):
+    answer = voxseed("list")
+    assert (answer.code, answer.err) == (0, "")
+    lines = answer.out.splitlines()[1:]
+    kinds = ("methods", "networks", "losses", "protocols", "presets", "tables")
+    assert lines == [f"voxseed list {kind}" for kind in kinds]
+    assert all(voxseed(*line.split()[1:]).code == 0 for line in lines)
+
+
 def test_settings_show_values_and_meanings(voxseed):
     answer = voxseed("settings", "--method", "scm", "--preset", "small")
     assert (answer.code, answer.err) == (0, "")

@@ -1,5 +1,7 @@
 """`voxseed dataset import` as a user gives it, from a DICOM folder to a dataset that checks."""
 
+import shlex
+
 import numpy as np
 import pytest
 
@@ -35,7 +37,7 @@ def test_the_table_comes_first_and_a_dry_run_stops_there(voxseed, dicom, tmp_pat
         "tom T1 axial (6 slices) 10 × 8 × 6 0.5 × 0.75 × 2.5 no tom",
     ]
     assert lines[-2] == "Channels: CT. Labels: {'background': 0, 'tumour': 1, 'cyst': 2}. Files: *.nii.gz."
-    assert lines[-1].startswith("Nothing was written.")
+    assert lines[-1].startswith("Nothing was written. Only headers were read: damage further on is found when")
     assert names(tmp_path) == before
     answer = voxseed(*words)
     assert (answer.code, answer.err) == (0, "")
@@ -65,8 +67,19 @@ def test_what_cannot_be_imported_is_in_the_table_and_then_in_sentences(voxseed, 
     answer = voxseed(*words)
     assert answer.code == 2
     assert "2 cases cannot be imported, so nothing was." in answer.err
+    assert answer.out == "", "a table of no case"
     assert "case sally has 2 series, of which 0 mention the channel CT" in answer.err
     assert names(tmp_path) == before
+
+
+def test_the_next_command_works_with_a_space_in_the_path(voxseed, dicom, tmp_path):
+    words = ("--out", tmp_path / "my data", "--classes", "a", "--series", "T1")
+    answer = voxseed("dataset", "import", dicom, *words)
+    following = shlex.split(answer.out.splitlines()[-1].partition("Check it: ")[2])
+    assert following == ["voxseed", "dataset", "check", str(tmp_path / "my data")]
+    answer = voxseed(*following[1:])
+    assert answer.code == 0
+    assert f"voxseed annotate '{tmp_path / 'my data'}'" in answer.out
 
 
 def test_the_command_that_check_gives_works(voxseed, dicom):

@@ -66,6 +66,11 @@ def test_classes_are_renamed_and_added(voxseed, dataset):
         ("import-labels NONE --into DATA", "none: no such file or folder. Give label maps"),
         ("import-labels DATA/labelsTr --into DATA", "no voxel is unannotated; is it dense"),
         ("import-labels DATA/labelsTr --into DATA --map x=ball", "--map x: expected VALUE=LABEL with a whole number"),
+        ("import-labels DATA/labelsTr --into DATA --background ball", "--background ball: expected a value of the map"),
+        (
+            "import-labels DATA/labelsTr --into DATA --unannotated 0.5",
+            "--unannotated 0.5: expected a value of the map",
+        ),
         ("import-points NONE --into DATA --set-name new", "none: no such file or folder. Give files of points"),
         ("import-points DATA/annotations --into DATA", "annotations/points: is there already. Choose another name"),
         ("import-points DATA/imagesTr --into DATA --set-name new", "imagesTr: no points in this folder"),

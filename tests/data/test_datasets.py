@@ -290,7 +290,7 @@ def test_annotation_sets_are_found_by_name_and_by_path(root, tmp_path):
     from voxseed.data.annotation_sets import AnnotationSet
 
     dataset = Dataset.open(root)
-    with pytest.raises(InputError, match=r"no annotation set\. Annotate in 3D Slicer"):
+    with pytest.raises(InputError, match=r"no annotation set\. Annotate with voxseed annotate"):
         dataset.annotations()
     AnnotationSet.create(root / "annotations/points", dataset.labels, "points")
     assert dataset.annotation_sets() == ("points",)

@@ -306,6 +306,25 @@ def test_a_truncated_file_is_refused(tmp_path, suffix, share):
         read_volume(path)
 
 
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha"])
+@pytest.mark.parametrize("read", [read_volume, read_grid])
+def test_an_empty_file_is_called_empty(tmp_path, suffix, read):
+    path = tmp_path / f"case{suffix}"
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match=f"case{suffix}: an empty file.* [Ee]xport the (file|volume) again"):
+        read(path)
+
+
+def test_the_size_of_a_file_that_is_not_compressed_tells_that_it_was_cut(tmp_path):
+    path = tmp_path / "case.nii"
+    write_volume(path, Volume(np.zeros((4, 3, 2), np.int16) + 300, np.eye(4)))
+    assert read_grid(path).shape == (4, 3, 2)
+    assert path.stat().st_size == 352 + 48
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(InputError, match=r"case\.nii: truncated, 399 bytes of 400\. Copy or export the file again"):
+        read_grid(path)
+
+
 def test_a_gzip_file_that_is_wrong_in_the_middle_is_refused(tmp_path):
     path = tmp_path / "case.nii.gz"
     write_volume(path, Volume(np.random.default_rng(0).integers(0, 250, (20, 20, 20)), np.eye(4)))

@@ -164,6 +164,7 @@ def test_no_trace_of_the_name_is_left(write_dicom, tmp_path, ending):
     source = tmp_path / "Secret_Sally"
     if ending == "dicom":
         write_dicom(source / "Secret", ARRAY, PatientID="Secret-77", SeriesDescription="Secret series")
+        (source / "Secret.txt").write_text("hello")
     else:
         (secretive_nifti if ending.startswith(".nii") else secretive_itk)(source / f"Secret{ending}")
         assert any(SECRET in unpacked(content) for content in files(source).values())
@@ -172,6 +173,7 @@ def test_no_trace_of_the_name_is_left(write_dicom, tmp_path, ending):
     assert dataset.cases == ("case_001",)
     for name, content in files(tmp_path / "out").items():
         assert b"secret" not in name.lower().encode() + content.lower() + unpacked(content).lower()
+    assert plans[0].notes == (("1 file left out, not DICOM.",) if ending == "dicom" else ())
     assert "secret" not in str([plans[0].header(), plans[0].rows(), plans[0].notes]).lower()
     np.testing.assert_array_equal(
         np.sort(dataset.read_image("case_001").array[0], axis=None), np.sort(ARRAY, axis=None)
@@ -253,10 +255,15 @@ def test_labels_that_dataset_json_does_not_name_are_refused(tiny_dataset, tmp_pa
         ({"sources": []}, "nothing to import"),
         ({"classes": []}, "says nothing about classes. Name what you will annotate: --classes tumour"),
         ({"classes": ["a", "a"]}, "--classes a,a: expected different names"),
+        ({"classes": ["ignore"]}, "--classes ignore: ignore is a reserved word and cannot be a class.*tumour"),
+        ({"classes": ["a", "background"]}, "--classes a,background: background is a reserved word"),
         ({"channels": ["T1", ""]}, "--channels T1,: expected different names"),
         ({"series": "("}, r"--series \(: no regular expression"),
         ({"link": True, "pseudonymise": True}, "--link with --pseudonymise: linked files keep their headers"),
         ({"out": "full"}, "full: is there already and not empty"),
+        ({"out": "full", "sources": ["none"]}, "full: is there already and not empty"),  # before sources are read
+        ({"out": "full", "dry_run": True}, "full: is there already and not empty"),
+        ({"sources": ["empty"]}, "empty: an empty folder. Give images, a folder of them, or one of DICOM files"),
         ({"pseudonymise": True, "out": "keyed"}, r"keyed-key\.csv: is there already"),
         ({"sources": ["scans", "more"]}, r"duplicate case Anna, .*scans/anna\.nii\.gz would be called the same"),
         ({"sources": ["scans", "data"]}, r"data: its channels are MRI, those of .*scans are image"),
@@ -266,6 +273,7 @@ def test_labels_that_dataset_json_does_not_name_are_refused(tiny_dataset, tmp_pa
 def test_wrong_arguments(scans, tiny_dataset, tmp_path, arguments, sentence):
     save(tmp_path / "full" / "x.nii")
     save(tmp_path / "more" / "Anna.nii.gz")
+    (tmp_path / "empty").mkdir()
     (tmp_path / "keyed-key.csv").write_text("precious")
     (tmp_path / "data").symlink_to(tiny_dataset)
     before = files(tmp_path)

@@ -1,5 +1,7 @@
 """Importing painted maps: what each value becomes, which case a file is of, where it lies, each error's sentence."""
 
+import json
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -63,12 +65,13 @@ def test_slicer_maps_become_a_set(data, tmp_path):
     ("arguments", "row", "expected"),
     [
         ({"unannotated": [0], "background": [9]}, [1, 2, 9, 0], [1, 2, 0, 3]),
-        ({}, [0, 1, 2, 3], [0, 1, 2, 3]),  # already as the dataset has it
+        ({"unannotated": [3]}, [0, 1, 2, 3], [0, 1, 2, 3]),  # as Voxseed writes it
+        ({"unannotated": [0], "background": [3]}, [3, 1, 2, 0], [0, 1, 2, 3]),
         ({"unannotated": [0, 7]}, [1, 2, 7, 0], [1, 2, 3, 3]),
         ({"unannotated": [0], "names": {3: "cyst"}}, [3, 1, 2, 0], [2, 1, 2, 3]),
         ({"unannotated": [0], "names": {1: "cyst", 2: "tumour"}}, [1, 2, 0, 0], [2, 1, 3, 3]),
         ({"unannotated": [255]}, [0, 1, 255, 2], [0, 1, 3, 2]),
-        ({"names": {4: "ignore", 5: "background"}}, [4, 5, 1, 3], [3, 0, 1, 3]),
+        ({"names": {4: "ignore", 5: "background"}}, [4, 5, 1, 4], [3, 0, 1, 3]),
         ({"protocol": "dense"}, [0, 1, 2, 0], [0, 1, 2, 0]),
     ],
 )
@@ -77,6 +80,18 @@ def test_what_each_value_becomes(data, tmp_path, arguments, row, expected):
     array[0, 0] = row
     import_labels([save(tmp_path / "anna.nii.gz", array)], data.root, set_name="set", **arguments)
     assert data.annotations("set").read("anna").painted.array[0, 0].tolist() == expected
+
+
+def test_the_value_of_ignore_needs_no_word_where_dataset_json_names_it(data, tmp_path):
+    content = json.loads((data.root / "dataset.json").read_text())
+    content["labels"]["ignore"] = 3
+    (data.root / "dataset.json").unlink()  # a link to that of all tests
+    (data.root / "dataset.json").write_text(json.dumps(content))
+    array = np.full(SHAPE, 3, np.uint8)
+    array[0, 0] = [0, 1, 2, 3]
+    import_labels([save(tmp_path / "anna.nii.gz", array)], data.root, set_name="set")
+    found = Dataset.open(data.root).annotations("set").read("anna").painted
+    np.testing.assert_array_equal(found.array, array)
 
 
 @pytest.mark.parametrize(
@@ -106,6 +121,7 @@ MAPS = {
     "shape": lambda folder: save(folder / "anna.nii.gz", SLICER[1:]),
     "place": lambda folder: save(folder / "anna.nii.gz", SLICER, AFFINE + np.eye(4)[:, [1, 2, 3, 0]] * 0.4),
     "fraction": lambda folder: save(folder / "anna.nii.gz", SLICER * np.float32(0.5)),
+    "classes + 1": lambda folder: save(folder / "anna.nii.gz", np.minimum(SLICER, 3)),
     "values": lambda folder: save(folder / "anna.nii.gz", SLICER + 4),
     "empty": lambda folder: save(folder / "anna.nii.gz", SLICER * 0),
     "twice": lambda folder: (save(folder / "anna.nii.gz"), save(folder / "anna_seg.nii.gz")),
@@ -133,6 +149,19 @@ SLICERS = {"unannotated": [0], "background": [9]}
             SLICERS,
             "116 voxels of the value 4, and of the values 5, 6, 13, .* --map 4=NAME, --background 4 or",
         ),
+        (
+            "classes + 1",  # common: 0 not looked at, 3 painted background; without a word it would mean the opposite
+            {},
+            r"2 voxels of the value 3, which no label .*\. If it is painted background, and nobody looked where 0 is: "
+            "voxseed dataset import-labels MAPS --into DATASET --unannotated 0 --background 3. If nobody looked there, "
+            "and 0 is background: voxseed dataset import-labels MAPS --into DATASET --unannotated 3. .*--map 3=NAME",
+        ),
+        (
+            "classes + 1",
+            {"unannotated": [0]},
+            "2 voxels of the value 3, .* Say what it is: --map 3=NAME, --background 3",
+        ),
+        ("classes + 1", {"unannotated": [9]}, "2 voxels of the value 3, .* --unannotated 0 --background 3"),
         (
             "fine",
             {"unannotated": [0]},

@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -129,6 +131,24 @@ def test_what_cannot_be_trained_is_a_sentence_and_leaves_nothing(tiny_dataset, t
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_is_resumed_with_the_set_that_it_began_on(trained, tiny_dataset, tmp_path):
+    from voxseed.workflows.simulate import simulate
+
+    data, run = shutil.copytree(tiny_dataset, tmp_path / "data"), shutil.copytree(trained, tmp_path / "runs" / "run")
+    record = RunFolder(run).read()
+    assert record.annotations == "points"
+    stages = (record.stages[0], replace(record.stages[1], state="running"))
+    RunFolder(run).write(replace(record, state="running", stages=stages))
+    simulate(data, "points", set_name="another", seed=1)
+    resumed = {"run": run, "device": "cpu", "resume": True}
+    with pytest.raises(InputError, match="several annotation sets, choose one of another, points"):
+        train(data, run=tmp_path / "runs" / "new", overrides=TINY, device="cpu")
+    with pytest.raises(InputError, match="not those that the run began on"):
+        train(data, annotations="another", **resumed)
+    train(data, **resumed)
+    assert RunFolder(run).read() == record
+
+
 def test_changed_annotations_are_noticed_on_resume(tiny_dataset, tmp_path):
     sets = tmp_path / "points"
     from voxseed.workflows.simulate import simulate
@@ -136,6 +156,7 @@ def test_changed_annotations_are_noticed_on_resume(tiny_dataset, tmp_path):
     simulate(tiny_dataset, "points", out=sets, seed=1)
     settings = (*TINY, "recipe.stages=1")
     _killed(tiny_dataset, tmp_path / "run", settings, sets)
+    assert RunFolder(tmp_path / "run").read().annotations is None, "a path outside the dataset may be private"
     marks = next(iter((sets / "ball_0").glob("*.mrk.json")))
     other = next(iter((tiny_dataset / "annotations" / "points" / "ball_0").glob("*.mrk.json")))
     marks.write_bytes(other.read_bytes())

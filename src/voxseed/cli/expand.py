@@ -7,6 +7,7 @@ import typer
 
 from voxseed.cli.options import Annotations, Config, DatasetPath, Overrides, Preset, ShardOption
 from voxseed.cli.output import print_line, print_table
+from voxseed.shell import voxseed_command
 
 
 def expand(
@@ -33,4 +34,4 @@ def expand(
     if summary.missing:
         print_line(f"{summary.missing} cases are left to other jobs; {out} is a dataset when all are complete.")
         return
-    print_line(f"Supervision: {out}. Train on it as it is: with nnU-Net, or voxseed train {out}")
+    print_line(f"Supervision: {out}. Train on it as it is: with nnU-Net, or {voxseed_command('train', out)}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voxseed.cli.output import print_line, print_table
+from voxseed.shell import voxseed_command
 
 if TYPE_CHECKING:
     from voxseed.workflows.import_plan import ImportPlan
@@ -45,9 +46,12 @@ def import_dataset(
         show=_print_plan,
     )
     if dataset is None:
-        print_line("Nothing was written. Without --dry-run this becomes a dataset.")
+        print_line(
+            "Nothing was written. Only headers were read: damage further on is found when this becomes a dataset, "
+            "without --dry-run."
+        )
         return
-    print_line(f"Dataset: {dataset.root}. Check it: voxseed dataset check {dataset.root}")
+    print_line(f"Dataset: {dataset.root}. Check it: {voxseed_command('dataset', 'check', dataset.root)}")
     if pseudonymise:
         print_line(f"Which case is which: {out}-key.csv. Keep it apart from the dataset.")
 

@@ -9,7 +9,7 @@ from voxseed.cli.options import IntoDataset, NewSetName, NewSetOut, pairs
 from voxseed.cli.output import print_line, print_table
 from voxseed.errors import InputError
 
-_Values = list[int] | None
+_Values = list[str] | None
 
 
 def import_labels(
@@ -32,8 +32,8 @@ def import_labels(
     summary = workflow.import_labels(
         maps,
         into,
-        unannotated=unannotated or [],
-        background=background or [],
+        unannotated=[_value(word, "--unannotated") for word in unannotated or []],
+        background=[_value(word, "--background") for word in background or []],
         names={_number(value): name for value, name in pairs(map_ or [], "--map", "VALUE=LABEL").items()},
         protocol=protocol,
         set_name=set_name,
@@ -41,6 +41,16 @@ def import_labels(
     )
     print_table(summary.header(), summary.rows())
     print_line(f"Annotation set: {summary.path}, {len(summary.cases)} cases.")
+
+
+def _value(word: str, option: str) -> int:
+    try:
+        return int(word)
+    except ValueError:
+        raise InputError(
+            f"{option} {word}: expected a value of the map, a whole number, such as {option} 9. That a value is a "
+            "label of the dataset is said with --map, such as --map 3=tumour."
+        ) from None
 
 
 def _number(word: str) -> int:

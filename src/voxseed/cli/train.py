@@ -8,6 +8,7 @@ import typer
 from voxseed.cli.options import Annotations, Config, DatasetPath, Device, Overrides, Preset
 from voxseed.cli.output import print_line, print_table
 from voxseed.launch import launch_to_join
+from voxseed.shell import voxseed_command
 
 
 def train(
@@ -53,4 +54,5 @@ def train(
     launch = launch_to_join(devices)
     if launch is not None and launch.rank > 0:
         return
-    print_line(f"Trained: {finished}. Predict with: voxseed predict {finished} IMAGES --out PREDICTIONS")
+    following = voxseed_command("predict", finished, "IMAGES", "--out", "PREDICTIONS")
+    print_line(f"Trained: {finished}. Predict with: {following}")

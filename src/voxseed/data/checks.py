@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from voxseed.data.annotations import CaseAnnotation
 from voxseed.data.case_files import list_labels
-from voxseed.data.datasets import Dataset, scan
+from voxseed.data.datasets import Dataset, how_to_annotate, scan
 from voxseed.data.findings import DatasetCheck, DatasetSummary, Findings, SetSummary, Severity
 from voxseed.data.grids import Grid, require_same_grid
 from voxseed.data.planes import SLICES, annotated_planes, require_one_or_two
@@ -134,7 +134,10 @@ def _check_background(annotation: CaseAnnotation, where: str, findings: Findings
 
 def _check_supervision(dataset: Dataset, label_classes: list[set[str]], findings: Findings) -> None:
     if not label_classes and not dataset.annotation_sets():
-        message = f"{dataset.root}: neither annotation sets nor dense labels, nothing to train on. Annotate some cases."
+        message = (
+            f"{dataset.root}: neither annotation sets nor dense labels, nothing to train on. "
+            f"{how_to_annotate(dataset.root)}."
+        )
         findings.add(Severity.WARNING, dataset.name, message)
     for class_name, count in _class_cases(dataset, label_classes).items():
         if label_classes and count == 0:

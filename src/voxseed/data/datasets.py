@@ -14,6 +14,7 @@ from voxseed.data.splits import Splits, read_splits
 from voxseed.data.volumes import Image, Volume, read_grid, read_label, write_volume
 from voxseed.errors import InputError, ShapeError
 from voxseed.files import read_json, write_json
+from voxseed.shell import voxseed_command
 from voxseed.types import FloatArray, LabelArray
 
 _TRAINING, _TEST = "Tr", "Ts"
@@ -215,8 +216,8 @@ class Dataset:
         if name_or_path is None:
             if not names:
                 raise InputError(
-                    f"{self.root}: no annotation set. Annotate in 3D Slicer into annotations/NAME, or make one from "
-                    f"dense labels: voxseed dataset simulate {self.root} --protocol points."
+                    f"{self.root}: no annotation set. {how_to_annotate(self.root)}, or make a set from dense labels: "
+                    f"{voxseed_command('dataset', 'simulate', self.root, '--protocol', 'points')}."
                 )
             if len(names) > 1:
                 raise InputError(f"{self.root}: several annotation sets, choose one of {listed} with --annotations.")
@@ -230,6 +231,14 @@ class Dataset:
         )
 
 
+def how_to_annotate(root: Path) -> str:
+    """What to do with a dataset that nobody annotated, for messages."""
+    return (
+        f"Annotate with {voxseed_command('annotate', root)}, or in 3D Slicer into annotations/NAME, with an "
+        "annotations.json there"
+    )
+
+
 def scan(path: str | Path) -> tuple[Dataset, tuple[str, ...]]:
     """A dataset and everything that is wrong with its files' names, one sentence each; no image is read.
 
@@ -240,7 +249,8 @@ def scan(path: str | Path) -> tuple[Dataset, tuple[str, ...]]:
     description = read_description(root)
     if is_interrupted(root):
         raise InputError(
-            f"{root}: a change of its labels was interrupted. Finish it first: voxseed dataset relabel {root}."
+            f"{root}: a change of its labels was interrupted. Finish it first: "
+            f"{voxseed_command('dataset', 'relabel', root)}."
         )
     ending, channel_count = description.file_ending, len(description.channel_names)
     training = list_images(root / "imagesTr", ending, channel_count)

@@ -110,7 +110,8 @@ def _require_one_component(path: Path, count: int) -> None:
 
 
 def _damaged(path: Path, error: RuntimeError) -> InputError:
-    return InputError(f"{path}: not an image, or truncated ({_last_line(error)}). Copy or export the file again.")
+    found = f"not an image, or truncated ({_last_line(error)})" if path.stat().st_size else "an empty file"
+    return InputError(f"{path}: {found}. Copy or export the file again.")
 
 
 def _last_line(error: RuntimeError) -> str:

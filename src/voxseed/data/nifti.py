@@ -1,6 +1,7 @@
 """NIfTI files as plain arrays: header and voxels, checked to the last byte."""
 
 import gzip
+import math
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,12 +52,17 @@ def read_nifti(path: Path) -> tuple[np.ndarray, FloatArray]:
 
 
 def read_nifti_grid(path: Path) -> tuple[tuple[int, ...], FloatArray]:
-    """Shape and affine to RAS+ mm from the header alone."""
+    """Shape and affine to RAS+ mm from the header alone.
+
+    Of a file that is not compressed, the size tells whether all voxels are there.
+    """
     with _damage_reported(path), path.open("rb") as raw:
         with _decompressing(raw) as file:
             image_class = _image_class(path, file.read(4))
             file.seek(0)
             header = image_class.header_class.from_fileobj(file)
+        if file is raw:
+            _require_voxels(path, header)
         return header.get_data_shape(), _affine_mm(header)
 
 
@@ -80,7 +86,16 @@ def _image_class(path: Path, start: bytes) -> Any:
         image_class = _HEADER_BYTES.get(int.from_bytes(start, byte_order))
         if image_class is not None:
             return image_class
-    raise InputError(f"{path}: not a NIfTI image; expected one, because of its name. Export the volume again.")
+    found = "not a NIfTI image; expected one" if start else "an empty file; expected a NIfTI image"
+    raise InputError(f"{path}: {found}, because of its name. Export the volume again.")
+
+
+def _require_voxels(path: Path, header: Any) -> None:
+    count = math.prod(header.get_data_shape())
+    expected = int(header.get_data_offset()) + count * int(header.get_data_dtype().itemsize)
+    found = path.stat().st_size
+    if found < expected:
+        raise InputError(f"{path}: truncated, {found} bytes of {expected}. Copy or export the file again.")
 
 
 def _decompressing(raw: BinaryIO) -> BinaryIO | gzip.GzipFile:

@@ -17,7 +17,7 @@ def meanings(
     """Value in the map → value in the dataset; of every value that means something.
 
     A value that no argument explains is the label of that value in the dataset. That of `ignore` is one of these only
-    if the dataset names it or `unannotated` is empty, because another tool may mean something else by it.
+    if the dataset names it, because another tool may mean something else by it, such as painted background.
 
     Args:
         labels: of the dataset.
@@ -40,9 +40,8 @@ def meanings(
             raise InputError(f"--map {value}={name}: no label {name!r} in the dataset; expected {_listed(labels)}.")
     if min(given, default=0) < 0:
         raise InputError(f"The value {min(given)} is negative, expected values from 0, as label maps have them.")
-    known = labels if unannotated and labels.ignore_value is None else table
     return {
-        **{value: value for value in known.values()},
+        **{value: value for value in labels.values()},
         **dict.fromkeys(unannotated, table[IGNORE_NAME]),
         **dict.fromkeys(background, table[BACKGROUND_NAME]),
         **{value: table[name] for value, name in names.items()},
@@ -69,7 +68,7 @@ def translated(array: LabelArray, values: Mapping[int, int], labels: Labels, is_
         others = f", and of the values {', '.join(map(str, list(unknown)[1:9]))}" if len(unknown) > 1 else ""
         raise InputError(
             f"{origin}: {count} voxels of the value {value}{others}, which no label of the dataset has; expected "
-            f"{_listed(labels)}. Say what it is: --map {value}=NAME, --background {value} or --unannotated {value}."
+            f"{_listed(labels)}. {_remedy(value, values, labels)}"
         )
     result = changed_values(array, values)
     ignored = result == labels.next_ignore_value
@@ -82,6 +81,18 @@ def translated(array: LabelArray, values: Mapping[int, int], labels: Labels, is_
             "--protocol dense, or noisy-dense if a tool made it."
         )
     return result
+
+
+def _remedy(value: int, values: Mapping[int, int], labels: Labels) -> str:
+    """What to give for a value without a meaning; that of an `ignore` that no table names is used in two ways."""
+    if value == labels.next_ignore_value and values.get(labels[BACKGROUND_NAME]) == labels[BACKGROUND_NAME]:
+        command = "voxseed dataset import-labels MAPS --into DATASET"
+        return (
+            f"If it is painted background, and nobody looked where 0 is: {command} --unannotated 0 "
+            f"--background {value}. If nobody looked there, and 0 is background: {command} --unannotated {value}. "
+            f"If it is a class: --map {value}=NAME."
+        )
+    return f"Say what it is: --map {value}=NAME, --background {value} or --unannotated {value}."
 
 
 def _listed(labels: Labels) -> str:

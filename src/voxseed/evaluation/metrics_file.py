@@ -10,6 +10,7 @@ from typing import Final
 from voxseed.errors import InputError
 from voxseed.evaluation.case_metrics import CaseMetrics
 from voxseed.files import write_text
+from voxseed.shell import voxseed_command
 
 COLUMNS: Final = (
     "case",
@@ -61,7 +62,7 @@ def _records(path: Path) -> list[tuple[int, list[str]]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file. Write it with voxseed evaluate --out {path}.") from None
+        raise InputError(f"{path}: no such file. Write it with {voxseed_command('evaluate', '--out', path)}.") from None
     except (IsADirectoryError, PermissionError, UnicodeDecodeError):
         raise InputError(
             f"{path}: expected a metrics.csv written by voxseed evaluate, found no readable text."

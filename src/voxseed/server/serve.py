@@ -18,6 +18,7 @@ from voxseed.server.app import create_app
 from voxseed.server.guard import Guard
 from voxseed.server.page import read_page
 from voxseed.server.workspace import DEFAULT_SET, Workspace, set_of_corrections, set_place
+from voxseed.shell import voxseed_command
 from voxseed.supervision.expansion import ExpansionSettings
 from voxseed.supervision.geodesic import geodesic_distance
 from voxseed.workflows.background_prediction import BackgroundPrediction
@@ -52,7 +53,7 @@ def annotate(
     with closing(Workspace(data, set_place(data, annotations))) as workspace:
         what = f"Annotating {data.name} into {workspace.path}."
         _serve(create_app(workspace, page, ExpansionSettings()), host, port, open_browser, say, what)
-        say(f"Stopped. To train on it: voxseed train {dataset} --annotations {annotations or DEFAULT_SET}")
+        say(_stopped(dataset, annotations or DEFAULT_SET))
 
 
 def review(
@@ -100,9 +101,14 @@ def review(
             say(f"{len(data.cases) - len(missing)} of {len(data.cases)} cases are predicted in {folder}.")
             app = create_app(workspace, page, ExpansionSettings(), reviewed=(reviewed, predicting))
             _serve(app, host, port, open_browser, say, f"Reviewing {data.name}, corrections go into {workspace.path}.")
-            say(f"Stopped. To train on it: voxseed train {dataset} --annotations {annotations}")
+            say(_stopped(dataset, annotations))
         finally:
             predicting.stop()
+
+
+def _stopped(dataset: str | Path, annotations: str | Path) -> str:
+    command = voxseed_command("train", dataset, "--annotations", annotations)
+    return f"Stopped. To train on it: {command}"
 
 
 def _serve(

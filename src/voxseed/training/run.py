@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import shlex
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -233,7 +234,14 @@ def _start(job: Job, plan: Plan, cases: list[TrainingCase]) -> None:
         return
     stages = tuple(StageRecord(stage.method, stage.method, stage.members, stage.iterations) for stage in plan.stages)
     write_yaml(job.folder.settings_path, job.settings)
-    job.folder.start(RunRecord(plan.recipe, plan.dataset, job.device, stages, job.oracles), origin)
+    record = RunRecord(plan.recipe, plan.dataset, job.device, stages, job.oracles, _annotations_inside(job))
+    job.folder.start(record, origin)
+
+
+def _annotations_inside(job: Job) -> str | None:
+    """Name of a set in the dataset; where another one lies is not written down, because paths may be private."""
+    found, inside = job.annotations, (job.dataset.root / "annotations").resolve()
+    return found.name if found is not None and found.path.parent.resolve() == inside else None
 
 
 def _fingerprint(cases: list[TrainingCase]) -> str:
@@ -286,5 +294,5 @@ def _interrupts_explained(folder: RunFolder) -> Iterator[None]:
     except (KeyboardInterrupt, InterruptedRunError):
         raise InterruptedRunError(
             f"Interrupted; everything up to the last finished epoch is kept. "
-            f"Go on with the same command and --run {folder.path} --resume."
+            f"Go on with the same command and --run {shlex.quote(str(folder.path))} --resume."
         ) from None

@@ -41,6 +41,7 @@ class RunRecord:
 
     Attributes:
         oracles: what the methods took from dense labels beside their supervision; named in every table of the run.
+        annotations: name of the annotation set; None without one, or if it lies outside the dataset.
     """
 
     recipe: str
@@ -48,6 +49,7 @@ class RunRecord:
     device: str
     stages: tuple[StageRecord, ...]
     oracles: tuple[str, ...] = ()
+    annotations: str | None = None
     state: str = RUNNING
     format_version: int = FORMAT_VERSION
 

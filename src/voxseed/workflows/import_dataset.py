@@ -13,13 +13,14 @@ from voxseed.data.case_files import image_name
 from voxseed.data.dataset_json import FILE_NAME, Description
 from voxseed.data.datasets import Dataset
 from voxseed.data.grids import require_same_grid
+from voxseed.data.labels import BACKGROUND_NAME, IGNORE_NAME
 from voxseed.data.sources.base import Channel, ImageFile, Wanted
 from voxseed.data.volumes import Volume, require_finite, suffix_of, write_volume
 from voxseed.errors import InputError
 from voxseed.files import write_json, write_text
 from voxseed.parallel import map_in_threads
 from voxseed.workflows.import_plan import ImportPlan, PlannedCase, plan_import, series_pattern
-from voxseed.workflows.new_folder import new_folder
+from voxseed.workflows.new_folder import new_folder, require_free
 
 _KEY_COLUMNS = ("case", "name at source", "sources")
 
@@ -51,7 +52,7 @@ def import_dataset(
         pseudonymise: call cases case_001 and so on in random order, write all files anew, so that their headers say
             nothing but where the voxels lie, and write OUT-key.csv beside the dataset.
         dry_run: stop after `show`.
-        show: is given the plan before anything is written.
+        show: is given the plan before anything is written, if there is a case in it.
 
     Returns:
         The dataset; None after a dry run.
@@ -68,11 +69,14 @@ def import_dataset(
     key = out.with_name(f"{out.name}-key.csv")
     if pseudonymise and key.exists():
         raise InputError(f"{key}: is there already. Move it, or choose another --out, so that no key is lost.")
+    require_free(out)
     _require_names("--channels", channels)
     _require_names("--classes", classes)
+    _require_foreground(classes)
     wanted = Wanted(tuple(channels), series_pattern(series))
     plan = plan_import([Path(source) for source in sources], classes, wanted, pseudonymise)
-    show(plan)
+    if plan.cases:
+        show(plan)
     if plan.problems:
         raise InputError(_refusal(plan))
     if dry_run:
@@ -156,6 +160,15 @@ def _write_key(path: Path, plan: ImportPlan) -> None:
         writer.writerow((case.name, case.found.name, paths))
     write_text(path, text.getvalue())
     path.chmod(0o600)
+
+
+def _require_foreground(classes: Sequence[str]) -> None:
+    reserved = [name for name in classes if name in (BACKGROUND_NAME, IGNORE_NAME)]
+    if reserved:
+        raise InputError(
+            f"--classes {','.join(classes)}: {reserved[0]} is a reserved word and cannot be a class; datasets have it "
+            "by themselves. Name what you will annotate: --classes tumour."
+        )
 
 
 def _require_names(option: str, names: Sequence[str]) -> None:

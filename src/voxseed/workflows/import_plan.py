@@ -100,7 +100,11 @@ def plan_import(
         except InputError as error:
             problems.append(str(error))
             planned.append(PlannedCase(name, case, None))
-    notes = tuple(note for each in found for note in each.notes)
+    notes = tuple(
+        note
+        for each in found
+        for note in (*each.notes, *(files.sentence(is_named=not is_pseudonymous) for files in each.left_out))
+    )
     planned.sort(key=lambda case: case.name)
     ending = _ending(cases)
     return ImportPlan(tuple(planned), channel_names, labels, ending, is_pseudonymous, tuple(problems), notes)

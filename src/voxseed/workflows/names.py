@@ -1,6 +1,7 @@
 """What can be chosen by name, and what every setting means."""
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from voxseed.benchmarks.catalogue import get_table, table_names
@@ -21,7 +22,19 @@ def list_names(kind: str) -> list[tuple[str, str]]:
     Raises:
         UnknownNameError: if there is no such kind.
     """
-    listings = {
+    listings = _listings()
+    if kind not in listings:
+        raise UnknownNameError(f"Unknown list {kind!r}. Known: {', '.join(listings)}.")
+    return listings[kind]()
+
+
+def list_kinds() -> list[str]:
+    """What `list_names` lists."""
+    return list(_listings())
+
+
+def _listings() -> dict[str, Callable[[], list[tuple[str, str]]]]:
+    return {
         "methods": lambda: (
             [(name, recipe.summary) for name, recipe in RECIPES.items()]
             + [(name, METHODS.get(name).summary) for name in METHODS.names()]
@@ -32,9 +45,6 @@ def list_names(kind: str) -> list[tuple[str, str]]:
         "presets": lambda: [(name, preset.summary) for name, preset in PRESETS.items()],
         "tables": lambda: [(name, get_table(name).title) for name in table_names()],
     }
-    if kind not in listings:
-        raise UnknownNameError(f"Unknown list {kind!r}. Known: {', '.join(listings)}.")
-    return listings[kind]()
 
 
 def describe_settings(method: str | None = None, preset: str | None = None) -> list[tuple[str, str, str]]:

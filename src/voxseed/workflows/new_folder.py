@@ -11,6 +11,16 @@ from voxseed.errors import InputError
 from voxseed.files import writing
 
 
+def require_free(target: Path) -> None:
+    """Check that a folder does not exist, or is empty.
+
+    Raises:
+        InputError: if it is not.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InputError(f"{target}: is there already and not empty. Remove it, or choose another place.")
+
+
 @contextmanager
 def new_folder(target: Path, beside: Path, remedy: str) -> Iterator[Path]:
     """Yield an empty folder to fill; on success it becomes `target`, on failure it is removed.
@@ -26,8 +36,7 @@ def new_folder(target: Path, beside: Path, remedy: str) -> Iterator[Path]:
     """
     working = beside / f".{secrets.token_hex(4)}.{target.name}"
     try:
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise InputError(f"{target}: is there already and not empty. Remove it, or choose another place.")
+        require_free(target)
         working.mkdir(parents=True)
     except OSError as error:
         raise InputError(f"{beside}: cannot be written to ({error.strerror}). {remedy}") from None

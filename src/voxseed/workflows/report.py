@@ -24,6 +24,7 @@ from voxseed.evaluation.shown_channel import shown_channel
 from voxseed.evaluation.statistics import ClassSummary, mean_over_classes, summarise
 from voxseed.evaluation.tables import TITLES, case_table, comparison_table, summary_table
 from voxseed.files import read_json_object, write_text
+from voxseed.shell import voxseed_command
 from voxseed.training.run_folder import RunFolder
 
 METRICS_NAME = "metrics.csv"
@@ -51,7 +52,8 @@ def report(source: str | Path, out: str | Path, *, run: str | Path | None = None
     if metrics is not None:
         content = _with_evaluation(content, metrics)
     else:
-        note = f"Not evaluated yet: voxseed evaluate PREDICTIONS LABELS --out {source.name}/{METRICS_NAME}"
+        words = ("evaluate", "PREDICTIONS", "LABELS", "--out", f"{source.name}/{METRICS_NAME}")
+        note = f"Not evaluated yet: {voxseed_command(*words)}"
         content = replace(content, notes=(*content.notes, note))
     write_text(out, render_report(content))
     return out

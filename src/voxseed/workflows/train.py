@@ -10,7 +10,7 @@ import torch
 from voxseed.data.annotation_sets import DENSE, AnnotationSet
 from voxseed.data.annotations import SCATTERED_POINTS
 from voxseed.data.cache import CACHE_VARIABLE, PatchCache
-from voxseed.data.datasets import Dataset
+from voxseed.data.datasets import Dataset, how_to_annotate
 from voxseed.data.planes import SLICES
 from voxseed.devices import best_precision, resolve_device
 from voxseed.errors import InputError
@@ -50,7 +50,8 @@ def train(
 
     Args:
         dataset: folder in the nnU-Net raw layout.
-        annotations: name or path of an annotation set; not needed where there is only one.
+        annotations: name or path of an annotation set; not needed where there is only one, or where a run is resumed
+            that began on one of the dataset's.
         method: recipe or method; auto follows from the annotations.
         run: folder of the run; runs/DATASET-METHOD if not given.
         preset, config, overrides: settings, each on top of the one before; overrides are "section.key=value".
@@ -77,8 +78,11 @@ def train(
         # Read by the first process alone: what another machine has once looked for in vain it may not see for a while.
         resumed = RunFolder(Path(run)) if run and resume else None
         values = team.first(lambda: _settings(resumed, preset, config, overrides).model_dump(mode="json"))
+        data = Dataset.open(dataset)
+        if annotations is None:
+            annotations = team.first(lambda: _recorded_set(resumed, data))
         job = _job(
-            Dataset.open(dataset),
+            data,
             run_settings_type().model_validate(values),
             annotations=annotations,
             method=method,
@@ -145,6 +149,14 @@ def _settings(
     return load_run_settings(preset, Path(config) if config else None, overrides)
 
 
+def _recorded_set(resumed: RunFolder | None, data: Dataset) -> str | None:
+    """The set that a run began on, if it is in the dataset; others may have been added since."""
+    if resumed is None or not resumed.exists:
+        return None
+    name = resumed.read().annotations
+    return name if name in data.annotation_sets() else None
+
+
 def _annotation_set(data: Dataset, wanted: str | Path | None, method: str) -> AnnotationSet | None:
     """The set to learn from; None where the method needs none, or dense labels are all there is."""
     if method != "auto" and supervision_kind(get_recipe(method)) is SupervisionKind.DENSE:
@@ -163,7 +175,7 @@ def _recipe_of(data: Dataset, annotation_set: AnnotationSet | None) -> str:
         return "full"
     raise InputError(
         f"{data.root}: found neither annotations nor dense labels. "
-        "Put seven points per object into annotations/points, or dense labels into labelsTr."
+        f"{how_to_annotate(data.root)}, or put dense labels into labelsTr."
     )
 
 

@@ -8,18 +8,31 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given
 from hypothesis import strategies as st
-from pydicom.dataset import Dataset
+from pydicom import dcmread, dcmwrite
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import (
+    BasicTextSRStorage,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    GrayscaleSoftcopyPresentationStateStorage,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    MediaStorageDirectoryStorage,
+    RLELossless,
+)
 from scipy.spatial.transform import Rotation
 
-from voxseed.data.sources.base import Wanted
+from voxseed.data.sources.base import LeftOut, Wanted
 from voxseed.data.sources.dicom import find_dicom
 from voxseed.data.sources.dicom_series import ordered
-from voxseed.data.sources.dicom_slices import Slice
+from voxseed.data.sources.dicom_slices import Slice, scan_headers
 from voxseed.data.sources.find import files_below, find_cases
 from voxseed.errors import InputError
 
 SHAPE = (6, 5, 4)
 ARRAY = np.arange(np.prod(SHAPE), dtype=np.int16).reshape(SHAPE)
+ROWS = b"\x28\x00\x10\x00"
+"""Where the element starts in a file."""
 C, S = np.cos(np.radians(20)), np.sin(np.radians(20))
 ORIENTATIONS = {
     "axial": (1, 0, 0, 0, 1, 0),
@@ -238,27 +251,120 @@ def unplaced(index, header):
     del header.ImagePositionPatient
 
 
-def test_what_is_no_scan_is_left_out_and_counted(write_dicom, tmp_path):
+def write_without_image(path: Path, kind: str, **elements: object) -> None:
+    """A DICOM file of a kind that has no pixels."""
+    header = Dataset()
+    for keyword, value in elements.items():
+        setattr(header, keyword, value)
+    header.file_meta = FileMetaDataset()
+    header.file_meta.MediaStorageSOPClassUID, header.file_meta.MediaStorageSOPInstanceUID = kind, "1.2.3"
+    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header.save_as(path, enforce_file_format=True)
+
+
+def test_what_is_no_scan_is_left_out_and_named(write_dicom, tmp_path):
     write_dicom(tmp_path, ARRAY)
     write_dicom(tmp_path / "scout", ARRAY[:, :, :1], ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     write_dicom(tmp_path / "seg", ARRAY[:, :, :1], Modality="SEG")
     write_dicom(tmp_path / "report", ARRAY[:, :, :1], SamplesPerPixel=3)
     write_dicom(tmp_path / "shot", ARRAY[:, :, :1], SOPClassUID="1.2.840.10008.5.1.4.1.1.7", change=unplaced)
+    write_without_image(tmp_path / "DICOMDIR", MediaStorageDirectoryStorage, FileSetID="SCANS")
+    write_without_image(tmp_path / "sr.dcm", BasicTextSRStorage, SOPClassUID=BasicTextSRStorage, Modality="SR")
+    state = GrayscaleSoftcopyPresentationStateStorage
+    write_without_image(tmp_path / "state.dcm", state, SOPClassUID=state, Modality="PR")
+    write_without_image(tmp_path / "raw.dcm", "1.3.12.2.1107.5.9.1", SOPClassUID="1.3.12.2.1107.5.9.1", Modality="MR")
     (tmp_path / "notes.txt").write_text("hello")
-    (tmp_path / "empty.dcm").write_bytes(b"")
-    (tmp_path / "noise.dcm").write_bytes(np.random.default_rng(0).bytes(300))
     (tmp_path / ".hidden").write_text("hello")
     found = find(tmp_path)
-    assert found.notes == ("3 files left out that are not DICOM.", "4 files left out that are DICOM, but no scans.")
+    assert [each.sentence(is_named=True) for each in found.left_out] == [
+        "1 file left out, not DICOM: notes.txt.",
+        "8 files left out, DICOM but no scans: DICOMDIR, raw.dcm, report/im001.dcm, scout/im001.dcm, seg/im001.dcm "
+        "and 3 more.",
+    ]
+    assert found.left_out[1].sentence(is_named=False) == "8 files left out, DICOM but no scans."
     assert len(found.cases) == 1
     assert found.channel_names == ("CT",)
 
 
-def test_a_truncated_file_is_refused(write_dicom, tmp_path):
+@pytest.mark.parametrize("name", ["im001.dcm", "im001.IMA", "IM001"])
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (lambda whole: b"", "an empty file; expected DICOM, because of its name. Export it again, or move it"),
+        (lambda whole: whole[:100], "not DICOM, or damaged; expected DICOM, because of its name. Export it again, or"),
+        (lambda whole: np.random.default_rng(0).bytes(300), "not DICOM, or damaged; expected DICOM, because"),
+        (lambda whole: b"hello", "not DICOM, or damaged; expected DICOM, because"),
+        (lambda whole: whole[:200], "a DICOM file that was cut near its beginning. Export it again"),
+        (lambda whole: whole[:500], "CT Image Storage, but its header ends before the size of the image. Export it"),
+    ],
+    ids=["empty", "part of the preamble", "noise", "text", "200 bytes", "500 bytes"],
+)
+def test_a_damaged_first_or_last_slice_does_not_shorten_the_volume(write_dicom, tmp_path, name, content, sentence):
+    path = write_dicom(tmp_path, ARRAY)[-1]
+    whole = path.read_bytes()
+    path.unlink()
+    (tmp_path / name).write_bytes(content(whole))
+    if name == "IM001" and b"DICM" not in content(whole):  # nothing says that this should be DICOM
+        assert find(tmp_path).left_out == (LeftOut(("IM001",), "file", "not DICOM"),)
+    else:
+        with pytest.raises(InputError, match=rf"{name}: {sentence}"):
+            find(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
+@pytest.mark.parametrize("is_marked", [True, False])
+def test_no_cut_makes_a_slice_something_else(write_dicom, tmp_path, is_marked):
+    path = write_dicom(tmp_path, ARRAY)[0]
+    if not is_marked:
+        header = dcmread(path)
+        header.preamble, header.file_meta = None, FileMetaDataset()
+        header.save_as(path, implicit_vr=False, little_endian=True)
+    whole = path.read_bytes()
+    lengths = (*range(0, 300, 3), *range(300, whole.index(ROWS), 7), *range(whole.index(ROWS), len(whole), 3))
+    for length in lengths:
+        path.write_bytes(whole[:length])
+        with pytest.raises(InputError, match=r"im004\.dcm: .*[Ee]xport it again"):
+            scan_headers([path])
+
+
+@pytest.mark.parametrize("multi_frame", [False, True])
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_a_file_without_its_last_byte_is_refused_before_any_pixel_is_read(write_dicom, tmp_path, syntax, multi_frame):
+    path = write_dicom(tmp_path, ARRAY, multi_frame=multi_frame)[-1]
+    header = dcmread(path)
+    if syntax == ExplicitVRBigEndian:
+        header.PixelData = np.frombuffer(header.PixelData, "<i2").astype(">i2").tobytes()
+    header.file_meta.TransferSyntaxUID = syntax
+    list(header.iterall())  # decoded, so that they can be written in another order of bytes
+    dcmwrite(path, header, implicit_vr=syntax.is_implicit_VR, little_endian=syntax.is_little_endian)
+    np.testing.assert_array_equal(only_volume(tmp_path).array, ARRAY)
+    size = 2 * ARRAY[:, :, : None if multi_frame else 1].size
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(
+        InputError, match=rf"{path.name}: {size - 1} bytes of pixels, expected {size}; the file was cut"
+    ):
+        find(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "remedy"),
+    [
+        (ExplicitVRLittleEndian, "Export the file again"),
+        (JPEG2000Lossless, "They are compressed: install pylibjpeg .*gdcmconv --raw; .*, export the file again"),
+    ],
+)
+def test_codecs_are_proposed_for_compressed_pixels_alone(write_dicom, tmp_path, syntax, remedy):
     path = write_dicom(tmp_path, ARRAY)[1]
-    path.write_bytes(path.read_bytes()[:-7])
+    header = dcmread(path)
+    if syntax.is_compressed:
+        header.compress(RLELossless)
+        header.file_meta.TransferSyntaxUID = syntax  # which it is not
+    else:
+        del header.PhotometricInterpretation
+    header.save_as(path)
     (case,) = find(tmp_path).cases
-    with pytest.raises(InputError, match=r"im003\.dcm: its pixels cannot be decoded .* export the file again"):
+    with pytest.raises(InputError, match=rf"im003\.dcm: its pixels cannot be decoded \(.*\)\. {remedy}\.$"):
         case.channels[0].read()
 
 

@@ -76,9 +76,11 @@ def test_files_and_the_cases_that_they_are(write_images, names, channels, expect
     assert found.channel_names == (channels or ("image",))
 
 
-def test_files_of_no_channel_are_counted(write_images):
+def test_files_of_no_channel_are_named(write_images):
     found = find_cases(write_images("a_t1.nii", "a_t2.nii", "a_seg.nii"), Wanted(("T1", "T2")))
-    assert found.notes == ("1 image file left out that name none of the channels.",)
+    assert [each.sentence(is_named=True) for each in found.left_out] == [
+        "1 image file left out, naming none of the channels: a_seg.nii."
+    ]
 
 
 @pytest.mark.parametrize(

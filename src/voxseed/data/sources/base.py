@@ -11,6 +11,8 @@ from voxseed.data.labels import Labels
 from voxseed.data.nifti import read_nifti, read_nifti_grid
 from voxseed.data.volumes import Volume, read_grid, read_label, read_volume
 
+_NAMED_FILES = 5
+
 
 class Channel(Protocol):
     """One volume of a case, wherever it is."""
@@ -111,6 +113,33 @@ class FoundCase:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """Files of a source that belong to no case.
+
+    Attributes:
+        names: paths below the source; may hold a patient's name.
+        noun: what they are, `file` or `image file`.
+        why: the end of the sentence, such as `not DICOM`.
+    """
+
+    names: tuple[str, ...]
+    noun: str
+    why: str
+
+    @classmethod
+    def below(cls, root: Path, files: Sequence[Path], noun: str, why: str) -> tuple["LeftOut", ...]:
+        """Of files below a folder, or of the source itself; nothing if there are none."""
+        names = tuple(file.name if file == root else file.relative_to(root).as_posix() for file in files)
+        return (cls(names, noun, why),) if names else ()
+
+    def sentence(self, is_named: bool) -> str:
+        """How many and why; and which are the first."""
+        first = ", ".join(self.names[:_NAMED_FILES])
+        more = f" and {len(self.names) - _NAMED_FILES} more" if len(self.names) > _NAMED_FILES else ""
+        return f"{counted(self.names, self.noun)} left out, {self.why}{f': {first}{more}' if is_named else ''}."
+
+
+@dataclass(frozen=True)
 class Found:
     """What a source holds.
 
@@ -120,7 +149,8 @@ class Found:
         channel_names: one per channel.
         labels: None if the source says nothing about labels.
         problems: one sentence per case that cannot be imported.
-        notes: what was left out; without names.
+        notes: what there is to know; without names.
+        left_out: files that were.
     """
 
     kind: str
@@ -129,6 +159,7 @@ class Found:
     labels: Labels | None = None
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """The command that makes a dataset of a folder, for messages."""
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
+
+from voxseed.shell import voxseed_command
 
 _EXAMPLE_CLASSES = ("tumour",)
 
@@ -16,7 +17,7 @@ def import_command(path: Path, classes: Sequence[str] = (), channels: Sequence[s
         channels: where there are several.
     """
     out = Path("dataset") if path.name in ("", "..") else path.with_name(f"{path.name.split('.')[0]}-dataset")
-    words = ["voxseed", "dataset", "import", str(path), "--out", str(out)]
+    words = ["dataset", "import", str(path), "--out", str(out)]
     words += ["--classes", ",".join(classes or _EXAMPLE_CLASSES)]
     words += ["--channels", ",".join(channels)] if len(channels) > 1 else []
-    return shlex.join(words)
+    return voxseed_command(*words)

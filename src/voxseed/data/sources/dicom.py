@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from voxseed.data.sources.base import Found, FoundCase, Wanted, channel_in, counted
+from voxseed.data.sources.base import Found, FoundCase, LeftOut, Wanted, channel_in, counted
 from voxseed.data.sources.dicom_series import DicomSeries
 from voxseed.data.sources.dicom_slices import SliceFile, scan_headers
 from voxseed.errors import InputError
@@ -20,7 +20,7 @@ def find_dicom(root: Path, files: Sequence[Path], wanted: Wanted) -> Found:
 
     Args:
         root: the folder, or the file itself.
-        files: everything in it; what is not DICOM is counted and left out.
+        files: everything in it; what is not DICOM is left out and named.
         wanted: channels, and which series may be used.
 
     Raises:
@@ -33,7 +33,7 @@ def find_dicom(root: Path, files: Sequence[Path], wanted: Wanted) -> Found:
             f"{root}: found {counted(scan.images, 'DICOM image')} in {counted(files, 'file')}, and of these --series "
             "admits none. Choose another folder or another --series."
             if scan.images
-            else f"{root}: no images in {counted(files, 'file')}, of which {scan.not_images} DICOM without scans. "
+            else f"{root}: no images in {counted(files, 'file')}, of which {len(scan.not_images)} DICOM without scans. "
             "Expected NIfTI, NRRD, MetaImage or DICOM images."
         )
     channels = wanted.channels or (_channel_name(images),)
@@ -46,9 +46,11 @@ def find_dicom(root: Path, files: Sequence[Path], wanted: Wanted) -> Found:
             cases.append(FoundCase(name, _choose(name, _series(study), channels)))
         except InputError as error:
             problems.append(f"{root}: {error}")
-    left_out = {"that are not DICOM": scan.not_dicom, "that are DICOM, but no scans": scan.not_images}
-    notes = tuple(f"{counted(count, 'file')} left out {why}." for why, count in left_out.items() if count)
-    return Found("DICOM series", tuple(cases), channels, problems=tuple(problems), notes=notes)
+    left_out = (
+        *LeftOut.below(root, scan.not_dicom, "file", "not DICOM"),
+        *LeftOut.below(root, scan.not_images, "file", "DICOM but no scans"),
+    )
+    return Found("DICOM series", tuple(cases), channels, problems=tuple(problems), left_out=left_out)
 
 
 def _series(study: Sequence[SliceFile]) -> list[tuple[str, DicomSeries]]:

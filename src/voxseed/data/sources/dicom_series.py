@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 import pydicom
+from pydicom.errors import BytesLengthException
 
 from voxseed.data.grids import Grid
 from voxseed.data.sources.base import counted
+from voxseed.data.sources.dicom_damage import is_uncompressed
 from voxseed.data.sources.dicom_slices import Slice
 from voxseed.data.volumes import Volume
 from voxseed.errors import InputError
@@ -45,7 +47,7 @@ _PIXEL_TAGS = (
     "FloatPixelData",
     "DoubleFloatPixelData",
 )
-_UNDECODABLE = (NotImplementedError, RuntimeError, AttributeError, ValueError, KeyError, EOFError)
+_UNDECODABLE = (BytesLengthException, NotImplementedError, RuntimeError, AttributeError, ValueError, KeyError, EOFError)
 
 
 @dataclass(frozen=True)
@@ -230,16 +232,20 @@ def _require_even(slices: Sequence[Slice], depths_mm: FloatArray) -> None:
 
 def _pixels(path: Path) -> Any:
     """Stored values, (rows, columns) or (frames, rows, columns)."""
+    remedy = "Export the file again"
     try:
-        return pydicom.dcmread(path, force=True, specific_tags=list(_PIXEL_TAGS)).pixel_array
+        dataset = pydicom.dcmread(path, force=True, specific_tags=list(_PIXEL_TAGS))
+        if not is_uncompressed(dataset):
+            remedy = (
+                "They are compressed: install pylibjpeg with its plugins, or decompress them first, for example with "
+                "gdcmconv --raw; if that does not help, export the file again"
+            )
+        return dataset.pixel_array
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from None
     except _UNDECODABLE as error:
         detail = " ".join(str(error).split())
-        raise InputError(
-            f"{path}: its pixels cannot be decoded ({detail}). If they are compressed, install pylibjpeg with its "
-            "plugins, or decompress them first, for example with gdcmconv --raw; else export the file again."
-        ) from None
+        raise InputError(f"{path}: its pixels cannot be decoded ({detail}). {remedy}.") from None
 
 
 def _named(each: Slice) -> str:

@@ -1,6 +1,5 @@
 """DICOM headers: which files are images, and where each of their slices lies."""
 
-import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +8,13 @@ from typing import Any
 import pydicom
 
 from voxseed.data.sources.base import is_dicom
+from voxseed.data.sources.dicom_damage import damage_reported, frame_count, require_no_slice, require_pixels
 from voxseed.errors import InputError
 from voxseed.progress import track
 
 _HEADER_TAGS = (
     "SOPClassUID",
+    "SOPInstanceUID",
     "Modality",
     "ImageType",
     "PatientID",
@@ -27,6 +28,7 @@ _HEADER_TAGS = (
     "Columns",
     "SamplesPerPixel",
     "NumberOfFrames",
+    "BitsAllocated",
     "PixelSpacing",
     "ImagePositionPatient",
     "ImageOrientationPatient",
@@ -38,7 +40,6 @@ _HEADER_TAGS = (
 _NO_IMAGES = ("SEG", "SR", "PR", "KO", "DOC", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD", "REG")
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _ENDINGS_WITHOUT_PREAMBLE = (".dcm", ".ima")
-_DAMAGE = (EOFError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError, struct.error)
 
 
 @dataclass(frozen=True)
@@ -100,48 +101,60 @@ class HeaderScan:
 
     Attributes:
         images: that hold slices.
-        not_dicom: how many files are something else.
-        not_images: how many are DICOM, but structures, reports, scouts or screenshots.
+        not_dicom: that are something else.
+        not_images: that are DICOM, but structures, reports, scouts or screenshots.
     """
 
     images: tuple[SliceFile, ...]
-    not_dicom: int
-    not_images: int
+    not_dicom: tuple[Path, ...]
+    not_images: tuple[Path, ...]
 
 
 def scan_headers(paths: Sequence[Path]) -> HeaderScan:
     """Read the headers of all files that are DICOM; voxels and further elements are left on disk.
 
+    Where pixels are not compressed, it is seen from the size of the file whether all are there.
+
     Raises:
-        InputError: if a DICOM file is damaged or cannot be read.
+        InputError: if a DICOM file, or a file with the name of one, is damaged or cannot be read.
     """
     images: list[SliceFile] = []
-    not_dicom = not_images = 0
+    not_dicom: list[Path] = []
+    not_images: list[Path] = []
     for path in track(paths, "Reading DICOM headers"):
-        header = _read_header(path)
-        if header is None:
-            not_dicom += 1
-        elif _is_scan(header):
-            images.append(_slice_file(path, header))
-        else:
-            not_images += 1
-    return HeaderScan(tuple(images), not_dicom, not_images)
+        with damage_reported(path):
+            read = _read_header(path)
+            if read is None:
+                not_dicom.append(path)
+                continue
+            header, left_bytes = read
+            if _is_scan(header):
+                require_pixels(path, header, left_bytes)
+                images.append(_slice_file(path, header))
+            else:
+                require_no_slice(path, header)
+                not_images.append(path)
+    return HeaderScan(tuple(images), tuple(not_dicom), tuple(not_images))
 
 
-def _read_header(path: Path) -> Any:
-    """None if the file is not DICOM. Without a preamble, only the usual endings are believed."""
-    try:
-        is_marked = is_dicom(path)
-        if not is_marked and path.suffix.lower() not in _ENDINGS_WITHOUT_PREAMBLE:
-            return None
-        header = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_HEADER_TAGS))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from None
-    except _DAMAGE as error:
-        if not is_marked:
-            return None
-        raise InputError(f"{path}: a damaged DICOM file ({error}). Export it again.") from None
-    return header if is_marked or "SOPClassUID" in header else None
+def _read_header(path: Path) -> tuple[Any, int] | None:
+    """Header, and bytes from the pixels on; None if the file is not DICOM.
+
+    Without a preamble, only the usual endings are believed; these must be true.
+    """
+    is_marked = is_dicom(path)
+    if not is_marked and path.suffix.lower() not in _ENDINGS_WITHOUT_PREAMBLE:
+        return None
+    with path.open("rb") as file:
+        header = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(_HEADER_TAGS))
+        left_bytes = path.stat().st_size - file.tell()
+    if not is_marked and "SOPClassUID" not in header:
+        what = "not DICOM, or damaged" if path.stat().st_size else "an empty file"
+        raise InputError(
+            f"{path}: {what}; expected DICOM, because of its name. Export it again, or move it elsewhere if it is no "
+            "slice."
+        )
+    return header, left_bytes
 
 
 def _is_scan(header: Any) -> bool:
@@ -154,10 +167,6 @@ def _is_scan(header: Any) -> bool:
 
 
 def _slice_file(path: Path, header: Any) -> SliceFile:
-    try:
-        slices = tuple(_slices(path, header))
-    except _DAMAGE as error:
-        raise InputError(f"{path}: a damaged DICOM header ({error}). Export it again.") from None
     return SliceFile(
         path=path,
         patient_id=str(header.get("PatientID") or "").strip(),
@@ -167,7 +176,7 @@ def _slice_file(path: Path, header: Any) -> SliceFile:
         series_number=str(header.get("SeriesNumber") or ""),
         description=str(header.get("SeriesDescription") or "").strip(),
         modality=str(header.get("Modality") or ""),
-        slices=slices,
+        slices=tuple(_slices(path, header)),
     )
 
 
@@ -175,7 +184,7 @@ def _slices(path: Path, header: Any) -> Iterator[Slice]:
     shape = (int(header.Columns), int(header.Rows))
     frames = header.get("PerFrameFunctionalGroupsSequence")
     if not frames:
-        count = int(header.get("NumberOfFrames") or 1)
+        count = frame_count(header)
         number = int(header.get("InstanceNumber") or 0)
         for index in range(count):
             # Frames without functional groups share one position, which is refused as duplicate.

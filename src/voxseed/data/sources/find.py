@@ -36,6 +36,8 @@ def find_cases(path: Path, wanted: Wanted) -> Found:
         raise InputError(f"{path}: no such file or folder. Give images, a folder of them, or one of DICOM files.")
     files = sorted(files_below(path))
     _require_no_dataset_below(path, files)
+    if not files:
+        raise InputError(f"{path}: an empty folder. Give images, a folder of them, or one of DICOM files.")
     images = [file for file in files if suffix_of(file)]
     if images:
         dicom = sum(is_dicom(file) for file in files if not suffix_of(file))

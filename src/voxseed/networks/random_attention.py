@@ -61,8 +61,8 @@ class RandomAttention(nn.Module):
         """
         batch, count, _ = tokens.shape
         queries, keys, values = self.qkv(tokens).view(batch, count, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
-        with _float32(tokens):
-            of_keys = self.of_key(keys.float()).transpose(-1, -2)  # (B, H, 1 or 2, T)
+        with _without_autocast(tokens):
+            of_keys = self.of_key(_precise(keys)).transpose(-1, -2)  # (B, H, 1 or 2, T)
         attended, divergence = [], tokens.new_zeros((), dtype=torch.float32)
         for block in queries.split(block_queries, dim=2):
             arguments = (block, keys, values, of_keys, is_sampled)
@@ -79,9 +79,9 @@ class RandomAttention(nn.Module):
         self, queries: Tensor, keys: Tensor, values: Tensor, of_keys: Tensor, is_sampled: bool
     ) -> tuple[Tensor, Tensor]:
         """Attended values (B, H, Q, d) of some queries, and the sum of their KL divergences."""
-        with _float32(queries):
-            of_queries = self.of_query(queries.float())
-            mean = prior_mean = (queries.float() @ keys.float().transpose(-1, -2)) * self.scale
+        with _without_autocast(queries):
+            of_queries = self.of_query(_precise(queries))
+            mean = prior_mean = (_precise(queries) @ _precise(keys).transpose(-1, -2)) * self.scale
         if self.kind == "additive":
             mean = of_queries[..., 1:] + of_keys[:, :, 1:]
         logits, divergence = mean, mean.new_zeros(())
@@ -92,9 +92,14 @@ class RandomAttention(nn.Module):
         return logits.softmax(dim=-1).to(values.dtype) @ values, divergence
 
 
-def _float32(tensor: Tensor) -> torch.autocast:
+def _without_autocast(tensor: Tensor) -> torch.autocast:
     """Logits of about 30, rounded to bfloat16, would be off by as much as a prior's standard deviation is small."""
     return torch.autocast(tensor.device.type, enabled=False)
+
+
+def _precise(tensor: Tensor) -> Tensor:
+    """In float32, or better if it is better."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 def gaussian_kl(mean: Tensor, log_variance: Tensor, prior_mean: Tensor, prior_sd: float) -> Tensor:

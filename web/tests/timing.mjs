@@ -1,0 +1,50 @@
+// How long a person waits: node timing.mjs DATASET RADIUS prints seconds as JSON.
+import { screenOf, shown, startBrowser, startServer } from "./harness.mjs";
+
+const [root, radius] = [process.argv[2], Number(process.argv[3])];
+const REPEATS = 5;
+const MARGIN = 16;
+const server = await startServer(root);
+const browser = await startBrowser();
+const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+page.setDefaultTimeout(120_000);
+
+async function seconds(body) {
+  const start = performance.now();
+  await body();
+  return (performance.now() - start) / 1000;
+}
+
+const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+const found = {};
+found["from the address to a volume that is complete"] = await seconds(async () => {
+  await page.goto(server.address);
+  await shown(page, "first");
+});
+const size = await page.evaluate(() => voxseed.session.grid.shape);
+const middle = size.map((each) => Math.floor(each / 2));
+const at = (axis, by) => middle.map((each, index) => each + (index === axis ? by : 0));
+const reach = radius + MARGIN - 1;
+const clicks = [[2, middle]];
+for (const [axis, view] of [[0, 2], [1, 2], [2, 1]]) for (const sign of [-1, 1]) clicks.push([view, at(axis, sign * reach)]);
+for (const [axis, voxel] of clicks) await page.mouse.click(...(await screenOf(page, axis, voxel)));
+await page.waitForFunction(() => [...voxseed.session.growths.values()].some((each) => each.exact));
+
+async function again(isThere) {
+  await page.evaluate(() => {
+    voxseed.session.growths.clear();
+    void voxseed.session.grow(voxseed.session.objects[0]);
+  });
+  await page.waitForFunction(isThere);
+}
+const coarse = [], exact = [];
+for (let turn = 0; turn < REPEATS; turn += 1) {
+  coarse.push(await seconds(() => again(() => voxseed.session.growths.size > 0)));
+  await page.waitForFunction(() => [...voxseed.session.growths.values()].some((each) => each.exact));
+  exact.push(await seconds(() => again(() => [...voxseed.session.growths.values()].some((each) => each.exact))));
+}
+found[`growth in a box of ${2 * reach + 1} voxels along each axis, first overlay`] = median(coarse);
+found["the same, exact"] = median(exact);
+console.log(JSON.stringify(found));
+await browser.close();
+await server.stop("SIGINT");

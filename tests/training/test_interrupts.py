@@ -30,8 +30,8 @@ import time
 from voxseed.training.interrupts import stops_in_time
 with stops_in_time(0.1):
     pass
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     time.sleep(0.5)

@@ -30,18 +30,24 @@ for (const [axis, view] of [[0, 2], [1, 2], [2, 1]]) for (const sign of [-1, 1])
 for (const [axis, voxel] of clicks) await page.mouse.click(...(await screenOf(page, axis, voxel)));
 await page.waitForFunction(() => [...voxseed.session.growths.values()].some((each) => each.exact));
 
-async function again(isThere) {
-  await page.evaluate(() => {
-    voxseed.session.growths.clear();
-    void voxseed.session.grow(voxseed.session.objects[0]);
-  });
+/** Moves the inside point by a voxel, so that nothing that is known already helps. */
+async function again(turn, isThere) {
+  await page.evaluate(
+    ([to]) => {
+      const { session } = voxseed;
+      const before = session.objects[0];
+      session.growths.clear();
+      session.drop(before, session.drag(before, 0, to));
+    },
+    [[middle[0] + turn, middle[1], middle[2]]],
+  );
   await page.waitForFunction(isThere);
 }
 const coarse = [], exact = [];
 for (let turn = 0; turn < REPEATS; turn += 1) {
-  coarse.push(await seconds(() => again(() => voxseed.session.growths.size > 0)));
+  coarse.push(await seconds(() => again(2 * turn + 1, () => voxseed.session.growths.size > 0)));
   await page.waitForFunction(() => [...voxseed.session.growths.values()].some((each) => each.exact));
-  exact.push(await seconds(() => again(() => [...voxseed.session.growths.values()].some((each) => each.exact))));
+  exact.push(await seconds(() => again(2 * turn + 2, () => [...voxseed.session.growths.values()].some((each) => each.exact))));
 }
 found[`growth in a box of ${2 * reach + 1} voxels along each axis, first overlay`] = median(coarse);
 found["the same, exact"] = median(exact);

@@ -43,7 +43,7 @@ export class App {
   }
 
   async start(): Promise<void> {
-    await this.stage.start();
+    this.stage.start();
     bindKeys(this);
     const recovered = await this.queue.recover();
     if (recovered > 0) this.panel.announce(`${recovered} changes that an earlier page could not save are saved now.`);
@@ -75,13 +75,15 @@ export class App {
     try {
       const readOnly = !(await this.claim(name, takeOver));
       const path = casePath(name);
+      const content = downloadChannel(path, this.channel);
+      content.catch(() => undefined); // told below, unless something else failed before
       const info = await ask<CaseInfo>("GET", path);
       const session = await loadSession(info, this.dataset, this.queue, () => this.refresh());
       session.readOnly = readOnly;
       if (turn !== this.opening) return;
       this.session = session;
       const loading = this.review?.load(name, session.grid);
-      await Promise.all([this.showChannel(this.channel), loading]);
+      await Promise.all([this.showChannel(this.channel, content), loading]);
       if (turn !== this.opening) return;
       this.lookWhereDoubted();
       this.panel.showLoading("");
@@ -93,15 +95,14 @@ export class App {
     }
   }
 
-  async showChannel(channel: number): Promise<void> {
+  async showChannel(channel: number, content?: Promise<ArrayBuffer[]>): Promise<void> {
     const { session } = this;
     if (session === null) return;
     this.channel = channel;
-    const path = `${session.path}/channels/${channel}`;
-    const [content, coarse] = await Promise.all([download(path), download(`${path}?coarse=true`)]);
+    const [whole, coarse] = await (content ?? downloadChannel(session.path, channel));
     if (session !== this.session) return;
     const colours = this.dataset.classes.map((_, index) => colour(index + 1));
-    await this.stage.show(content, coarse, session.grid, colours);
+    this.stage.show(whole, coarse, session.grid, colours);
     this.panel.showWindow();
   }
 
@@ -233,6 +234,12 @@ export class App {
     if (next === undefined) return;
     setTimeout(() => void download(`${casePath(next.name)}/channels/${this.channel}?coarse=true`).catch(() => undefined), 1500);
   }
+}
+
+/** A channel and its small copy. */
+function downloadChannel(path: string, channel: number): Promise<ArrayBuffer[]> {
+  const address = `${path}/channels/${channel}`;
+  return Promise.all([download(address), download(`${address}?coarse=true`)]);
 }
 
 const app = new App(await ask<DatasetInfo>("GET", "/api/dataset"));

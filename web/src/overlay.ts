@@ -6,7 +6,7 @@ import { BACKGROUND_COLOUR, colour, css, MARKS } from "./guide";
 import type { LabelMap } from "./labels";
 import { outlines, type Review } from "./review";
 import { UNANNOTATED } from "./labels";
-import type { Tile } from "./viewer";
+import { placement, type Tile } from "./slices";
 
 const UNDEFINED = 255;
 const LEVELS = 254;
@@ -299,12 +299,6 @@ function placeOf(tile: Tile, grid: Grid, mm: Vec3): { x: number; y: number; opac
 }
 
 type Draw = (canvas: HTMLCanvasElement, tile: Tile, shown: Shown) => void;
-
-/** Scale across and up, and where the corner of the slice's first voxel is. */
-function placement(tile: Tile): [number, number, number, number] {
-  const [x, y] = [1 / tile.across.scale, 1 / tile.up.scale];
-  return [x, y, (-0.5 - tile.across.offset) * x, (-0.5 - tile.up.offset) * y];
-}
 
 /** Draw a slice a pixel per voxel. */
 function drawSlice(canvas: HTMLCanvasElement, tile: Tile, shown: Shown, draw: (image: ImageData, width: number, height: number) => void): void {

@@ -5,7 +5,8 @@ import { clampVoxel, PLANE, rounded, toVoxel } from "./geometry";
 import { VIEW_OF } from "./guide";
 import type { App } from "./main";
 import { Overlay, type Shown, extentOf, mmText, pointAt, smallCopy } from "./overlay";
-import { type Place, SliceView, SolidView, type Tile } from "./viewer";
+import { type Place, SliceView, type Tile } from "./slices";
+import { SolidView } from "./solid";
 
 export type Mode = "points" | "paint" | "box" | "look";
 
@@ -57,9 +58,7 @@ export class Stage {
 
   constructor(private readonly app: App) {}
 
-  async start(): Promise<void> {
-    await this.slices.start();
-    await this.solid.start();
+  start(): void {
     this.arrange();
     new ResizeObserver(() => this.arrange()).observe(this.element);
     this.canvas.addEventListener("pointerdown", (event) => this.pointerDown(event));
@@ -75,8 +74,8 @@ export class Stage {
     });
   }
 
-  async show(content: ArrayBuffer, coarse: ArrayBuffer, grid: Grid, colours: Vec3[]): Promise<void> {
-    await this.slices.show(content, grid);
+  show(content: ArrayBuffer, coarse: ArrayBuffer, grid: Grid, colours: Vec3[]): void {
+    this.slices.show(content, grid);
     this.small = { content: coarse, colours };
     this.smallShape = null;
     this.firstWindow = this.slices.window;
@@ -230,7 +229,6 @@ export class Stage {
     const { style } = this.solidPlace;
     [style.left, style.top, style.width, style.height] = solid.map((share) => `${100 * share}%`);
     this.slices.arrange(places);
-    this.slices.redraw();
     if (this.in3D) this.solid.redraw();
     this.draw();
   }

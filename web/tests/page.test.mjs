@@ -256,7 +256,6 @@ for (const name of ["ras", "lps", "las", "permuted", "oblique"]) {
 function brightest(page, axis) {
   return page.evaluate((wanted) => {
     const view = voxseed.stage.slices;
-    view.niivue.drawScene();
     const source = document.querySelector("#slices");
     const copy = Object.assign(document.createElement("canvas"), { width: source.width, height: source.height });
     copy.getContext("2d").drawImage(source, 0, 0);

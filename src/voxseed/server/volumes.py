@@ -18,6 +18,7 @@ _KEPT_BYTES = 2**30
 _KEPT_IMAGES = 2
 _WINDOW_PERCENTILES = (0.5, 99.5)
 _WINDOW_SAMPLES = 200_000
+_NIFTI_HEADER_BYTES = 352
 COARSE_VOXELS = 112
 """Along the longest axis of the small copy, which is enough for a view in 3D."""
 
@@ -104,10 +105,12 @@ def encode(volume: Volume, display_range: tuple[float, float]) -> bytes:
     kept = kind if kind in (np.uint8, np.int16, np.uint16) else np.dtype(np.float32)
     header = nib.Nifti1Header()
     header["cal_min"], header["cal_max"] = display_range
-    image = nib.Nifti1Image(volume.array.astype(kept, copy=False), volume.affine, header)
-    image.set_data_dtype(kept)
-    image.set_sform(volume.affine, code="scanner")
-    return image.to_bytes()
+    header.set_data_shape(volume.shape)
+    header.set_data_dtype(kept)
+    header.set_sform(volume.affine, code="scanner")
+    header["vox_offset"] = _NIFTI_HEADER_BYTES
+    head = header.binaryblock.ljust(_NIFTI_HEADER_BYTES, b"\0")
+    return head + volume.array.astype(kept, copy=False).tobytes(order="F")
 
 
 def window(array: np.ndarray) -> tuple[float, float]:

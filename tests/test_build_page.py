@@ -114,4 +114,4 @@ def test_packages_are_pinned_with_checksums_and_without_addresses() -> None:
 
 def test_only_one_file_knows_niivue() -> None:
     sources = (ROOT / "web" / "src").glob("*.ts")
-    assert [path.name for path in sources if "@niivue" in path.read_text(encoding="utf-8")] == ["viewer.ts"]
+    assert [path.name for path in sources if "@niivue" in path.read_text(encoding="utf-8")] == ["solid.ts"]

@@ -7,10 +7,9 @@ from torch import nn
 
 from voxseed.losses.distillation import DistillationLoss
 from voxseed.losses.partial_cross_entropy import PartialCrossEntropyLoss
-from voxseed.methods.base import Batch, Method, Progress, Terms, register_method
-from voxseed.methods.pseudo_labels import frozen_copy, mean_probabilities, noisy_label
+from voxseed.methods.base import Batch, Progress, Terms, register_method
+from voxseed.methods.second_stage import SecondStage
 from voxseed.settings import Settings
-from voxseed.supervision.kinds import SupervisionKind
 
 
 class MutualSettings(Settings):
@@ -21,16 +20,13 @@ class MutualSettings(Settings):
 
 
 @register_method("mutual")
-class DeepMutualLearning(Method):
+class DeepMutualLearning(SecondStage):
     """Of each network: CE with the label, and KL(other || own) at temperature 1 (Zhang et al. 2018).
 
     The label is the argmax of the mean of both networks as the stage began, or what a tool labelled.
     """
 
-    needs = SupervisionKind.PARTIAL
     members = ("primary", "auxiliary")
-    starts_from_networks = True
-    teacher_passes = 1
     summary = "Two trained networks learn the label of their ensemble, and to agree with each other."
     Settings = MutualSettings
 
@@ -38,12 +34,10 @@ class DeepMutualLearning(Method):
         super().__init__(networks, settings)
         self._cross_entropy = PartialCrossEntropyLoss()
         self._divergence = DistillationLoss(temperature=1.0)
-        for name, network in networks.items():
-            self.teachers[name] = frozen_copy(network)
 
     def losses(self, batch: Batch, progress: Progress) -> Terms:
         """Two terms of both networks."""
-        label, _ = noisy_label(batch, mean_probabilities(self.teachers, batch.image), self.settings.keep_annotated)
+        label, _ = self.label(batch)
         logits = {name: network(batch.image) for name, network in self.networks.items()}
         return {
             name: {

@@ -7,11 +7,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from voxseed.losses.partial import PartialSupervisionLoss
-from voxseed.methods.base import Batch, Method, Progress, Terms, register_method
-from voxseed.methods.pseudo_labels import frozen_copy, mean_probabilities, noisy_label
+from voxseed.methods.base import Batch, Progress, Terms, register_method
+from voxseed.methods.second_stage import SecondStage
 from voxseed.methods.small_loss import kept_share, small_loss_voxels
 from voxseed.settings import Settings
-from voxseed.supervision.kinds import SupervisionKind
 from voxseed.types import IGNORE
 
 
@@ -29,29 +28,24 @@ class TripleSettings(Settings):
 
 
 @register_method("triple")
-class Triple(Method):
+class Triple(SecondStage):
     """(CE + Dice) / 2 of each network on labels that its two peers find easy or correct (Xue et al. 2020).
 
     The label is the argmax of the mean of all networks as the stage began, or what a tool labelled.
     """
 
-    needs = SupervisionKind.PARTIAL
     members = ("primary", "second", "third")
-    starts_from_networks = True
-    teacher_passes = 1
     summary = "Three trained networks select and correct labels for each other."
     Settings = TripleSettings
 
     def __init__(self, networks: nn.ModuleDict, settings: Any) -> None:
         super().__init__(networks, settings)
         self._loss = PartialSupervisionLoss()
-        for name, network in networks.items():
-            self.teachers[name] = frozen_copy(network)
 
     def losses(self, batch: Batch, progress: Progress) -> Terms:
         """One term of every network."""
         settings = self.settings
-        label, certain = noisy_label(batch, mean_probabilities(self.teachers, batch.image), settings.keep_annotated)
+        label, certain = self.label(batch)
         doubtful = (label != IGNORE) & ~certain
         share = kept_share(progress.fraction, settings.noise_share, settings.ramp_fraction)
         logits = {name: network(batch.image) for name, network in self.networks.items()}

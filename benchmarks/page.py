@@ -1,7 +1,7 @@
 """The annotation page in headless Chromium: opening a volume of 512 × 512 × 300, and growth in a box of 128³.
 
 `python -m benchmarks.page`, from a clone, after `make web` and with Chromium on PATH or in $CHROMIUM. Seconds are what
-a person waits, with everything on one machine: reading and unpacking the file, sending it, and drawing by software.
+a person waits, medians of five: reading and unpacking the file, sending it, drawing by software, all on one machine.
 """
 
 import json
@@ -53,6 +53,7 @@ def make(root: Path) -> None:
     image = (structures + noise + 400 * (away < RADIUS_VOXELS**2)).astype(np.int16)
     for name in ("first", "second"):
         data.write_case(name, image[None], np.diag([*SPACING_MM, 1.0]))
+    os.sync()  # nothing is still being written while the page is timed
 
 
 if __name__ == "__main__":

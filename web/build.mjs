@@ -1,4 +1,4 @@
-// Builds the page into the folder given as the only argument: page.js, page.css, index.html, licences.txt.
+// Builds the page into the folder given as the only argument: page.js, solid.js, page.css, index.html, licences.txt.
 import { build } from "esbuild";
 import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -7,10 +7,9 @@ import { fileURLToPath } from "node:url";
 const here = path.dirname(fileURLToPath(import.meta.url));
 const out = path.resolve(process.argv[2] ?? path.join(here, "..", "src", "voxseed", "server", "page"));
 
-const { metafile } = await build({
+const options = {
   absWorkingDir: here,
-  entryPoints: ["src/main.ts"],
-  outfile: path.join(out, "page.js"),
+  outdir: out,
   bundle: true,
   minify: true,
   format: "esm",
@@ -18,11 +17,16 @@ const { metafile } = await build({
   legalComments: "none", // all licences are in licences.txt
   metafile: true,
   logLevel: "warning",
-});
+};
+// Two files and no more: what the view in 3D consists of is loaded when it is needed.
+const built = await Promise.all([
+  build({ ...options, entryPoints: { page: "src/main.ts" }, external: ["./solid.js"] }),
+  build({ ...options, entryPoints: { solid: "src/solid.ts" } }),
+]);
 await mkdir(out, { recursive: true });
 await copyFile(path.join(here, "src", "index.html"), path.join(out, "index.html"));
 await copyFile(path.join(here, "src", "page.css"), path.join(out, "page.css"));
-await writeFile(path.join(out, "licences.txt"), await licences(Object.keys(metafile.inputs)));
+await writeFile(path.join(out, "licences.txt"), await licences(built.flatMap(({ metafile }) => Object.keys(metafile.inputs))));
 
 /** The licence of every package that is part of the page, and of those that these packages were built from. */
 async function licences(inputs) {

@@ -34,6 +34,10 @@ def test_runs_are_voxels_of_a_slice_the_lower_axis_fastest(api, workspace, data,
     np.testing.assert_array_equal(painted(api, cubes.shape), canonical)
 
 
+def test_what_nobody_painted_is_not_sent(api):
+    assert (api.get(f"{CASE}/painted").status_code, api.get(f"{CASE}/painted").content) == (204, b"")
+
+
 def test_erasing_everything_removes_the_file(api, workspace):
     paint(api, (1, 0, [[0, 5, 1]]))
     assert paint(api, (1, 0, [[0, 5, 255]])).json() == {"state": "unannotated"}

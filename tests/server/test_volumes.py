@@ -43,6 +43,28 @@ def test_the_channel_is_the_image_in_canonical_order(api, data, cubes):
     assert case["shape"] == list(image.shape)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "status", "start", "stop"),
+    [
+        ("bytes=0-351", 206, 0, 352),
+        ("bytes=352-999", 206, 352, 1000),
+        ("bytes=1000-999999", 206, 1000, None),
+        ("bytes=0-999999", 200, 0, None),
+        ("bytes=999999-1000000", 200, 0, None),
+        ("bytes=9-2", 200, 0, None),
+        ("bytes=-5", 200, 0, None),
+        ("bytes=0-1,4-5", 200, 0, None),
+    ],
+)
+def test_ranges_of_bytes(api, wanted, status, start, stop):
+    address = "/api/cases/case_0/channels/0"
+    whole = api.get(address).content
+    answer = api.get(address, headers={"range": wanted})
+    assert (answer.status_code, answer.content) == (status, whole[start:stop])
+    expected = f"bytes {start}-{(stop or len(whole)) - 1}/{len(whole)}" if status == 206 else None
+    assert answer.headers.get("content-range") == expected
+
+
 @pytest.mark.parametrize(("kind", "expected"), [("u1", "u1"), ("i2", "i2"), ("u2", "u2"), ("i4", "f4"), ("f4", "f4")])
 def test_small_integers_stay(kind, expected):
     image = nib.Nifti1Image.from_bytes(encode(Volume(np.ones((2, 3, 4), kind), np.eye(4)), (0.0, 1.0)))

@@ -86,6 +86,13 @@ export async function download(path: string, signal?: AbortSignal): Promise<Arra
   return (await request("GET", path, undefined, signal)).arrayBuffer();
 }
 
+/** Bytes `start` to `stop` of a file, and how many there are in all. */
+export async function downloadPart(path: string, start: number, stop: number): Promise<{ content: Uint8Array; total: number }> {
+  const answer = await request("GET", path, undefined, undefined, { Range: `bytes=${start}-${stop - 1}` });
+  const total = Number(answer.headers.get("content-range")!.split("/")[1]);
+  return { content: new Uint8Array(await answer.arrayBuffer()), total };
+}
+
 export function casePath(name: string): string {
   return `/api/cases/${encodeURIComponent(name)}`;
 }
@@ -105,14 +112,20 @@ export function release(path: string): void {
   void fetch(`${path}/release`, init("POST", { client }, { keepalive: true })).catch(() => undefined);
 }
 
-function init(method: string, body: unknown, more: RequestInit = {}): RequestInit {
-  const headers: Record<string, string> = { "X-Voxseed-Client": client };
+function init(method: string, body: unknown, more: RequestInit = {}, wanted: Record<string, string> = {}): RequestInit {
+  const headers: Record<string, string> = { "X-Voxseed-Client": client, ...wanted };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   return { method, headers, body: body === undefined ? undefined : JSON.stringify(body), ...more };
 }
 
-async function request(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
-  const response = await fetch(path, init(method, body, { signal }));
+async function request(
+  method: string,
+  path: string,
+  body?: unknown,
+  signal?: AbortSignal,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  const response = await fetch(path, init(method, body, { signal }, headers));
   if (!response.ok) throw new Refused(response.status, await sentence(response));
   return response;
 }

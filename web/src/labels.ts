@@ -5,6 +5,11 @@ import { PLANE } from "./geometry";
 
 export const UNANNOTATED = 255;
 
+/** The values of a map in which nobody painted. */
+export function unpainted([a, b, c]: readonly number[]): Uint8Array {
+  return new Uint8Array(a * b * c).fill(UNANNOTATED);
+}
+
 export class LabelMap {
   constructor(
     readonly grid: Grid,

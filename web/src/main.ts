@@ -1,6 +1,7 @@
 /** The page: opens cases, and joins the session, the views, the panel and the keys. */
 import type { CaseInfo, DatasetInfo, State } from "./api";
 import { ask, casePath, client, download, Queue, Refused, release } from "./api";
+import { type Arriving, receive } from "./arriving";
 import { colour } from "./guide";
 import { bindKeys } from "./keys";
 import { Panel } from "./panel";
@@ -75,18 +76,18 @@ export class App {
     try {
       const readOnly = !(await this.claim(name, takeOver));
       const path = casePath(name);
-      const content = downloadChannel(path, this.channel);
-      content.catch(() => undefined); // told below, unless something else failed before
+      const channel = downloadChannel(path, this.channel);
       const info = await ask<CaseInfo>("GET", path);
       const session = await loadSession(info, this.dataset, this.queue, () => this.refresh());
       session.readOnly = readOnly;
       if (turn !== this.opening) return;
       this.session = session;
       const loading = this.review?.load(name, session.grid);
-      await Promise.all([this.showChannel(this.channel, content), loading]);
+      await Promise.all([this.showChannel(this.channel, channel), loading]);
       if (turn !== this.opening) return;
       this.lookWhereDoubted();
       this.panel.showLoading("");
+      session.growAll();
       this.refresh();
       this.prefetch(name);
     } catch (error) {
@@ -95,14 +96,19 @@ export class App {
     }
   }
 
-  async showChannel(channel: number, content?: Promise<ArrayBuffer[]>): Promise<void> {
+  /** Slices are shown as soon as the middle of the volume is there. */
+  async showChannel(channel: number, arriving?: ArrivingChannel): Promise<void> {
     const { session } = this;
     if (session === null) return;
     this.channel = channel;
-    const [whole, coarse] = await (content ?? downloadChannel(session.path, channel));
+    const { begun, whole, coarse } = arriving ?? downloadChannel(session.path, channel);
+    const content = await begun;
+    if (session !== this.session) return;
+    this.stage.show(content, session.grid);
+    const [small] = await Promise.all([coarse, whole]);
     if (session !== this.session) return;
     const colours = this.dataset.classes.map((_, index) => colour(index + 1));
-    this.stage.show(whole, coarse, session.grid, colours);
+    this.stage.completed(small, colours);
     this.panel.showWindow();
   }
 
@@ -236,10 +242,16 @@ export class App {
   }
 }
 
+interface ArrivingChannel extends Arriving {
+  coarse: Promise<ArrayBuffer>;
+}
+
 /** A channel and its small copy. */
-function downloadChannel(path: string, channel: number): Promise<ArrayBuffer[]> {
+function downloadChannel(path: string, channel: number): ArrivingChannel {
   const address = `${path}/channels/${channel}`;
-  return Promise.all([download(address), download(`${address}?coarse=true`)]);
+  const found = { ...receive(address), coarse: download(`${address}?coarse=true`) };
+  for (const each of Object.values(found)) each.catch(() => undefined); // told where it is awaited
+  return found;
 }
 
 const app = new App(await ask<DatasetInfo>("GET", "/api/dataset"));

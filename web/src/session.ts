@@ -4,7 +4,7 @@ import { ask, casePath, download, growth, Queue, Refused } from "./api";
 import type { Axis, Grid, Vec3 } from "./geometry";
 import { gridOf, rounded, toMm, unitAxes } from "./geometry";
 import { nextRole, ROLES } from "./guide";
-import { editOf, LabelMap, line, UNANNOTATED } from "./labels";
+import { editOf, LabelMap, line, UNANNOTATED, unpainted } from "./labels";
 
 interface Step {
   undo: () => void;
@@ -53,6 +53,10 @@ export class Session {
     this.threshold = dataset.foreground_threshold;
     this.current = this.objects[0] ?? null;
     this.role = asked(this.current);
+  }
+
+  /** Grow every object; for when the volume is shown, because the server is busy with it then. */
+  growAll(): void {
     this.objects.forEach((item) => void this.grow(item));
   }
 
@@ -300,7 +304,8 @@ export async function loadSession(
   queue: Queue,
   changed: () => void,
 ): Promise<Session> {
-  const painted = new Uint8Array(await download(`${casePath(info.name)}/painted`));
+  const sent = new Uint8Array(await download(`${casePath(info.name)}/painted`));
+  const painted = sent.length > 0 ? sent : unpainted(info.shape);
   return new Session(info, dataset, painted, queue, changed);
 }
 

@@ -45,14 +45,23 @@ export class SliceView {
 
   constructor(private readonly canvas: HTMLCanvasElement) {}
 
-  /** Show an uncompressed NIfTI file of one of `TYPES`, little-endian, in canonical axis order. */
+  /**
+   * Show an uncompressed NIfTI file of one of `TYPES`, little-endian, in canonical axis order. Voxels may still arrive in
+   * it; `completed` says that all have.
+   */
   show(content: ArrayBuffer, grid: Grid): void {
     const header = new DataView(content);
     this.voxels = new TYPES[header.getInt16(HEADER.datatype, true)](content, header.getFloat32(HEADER.voxOffset, true));
     this.grid = grid;
-    this.range = extremesOf(this.voxels);
     [this.zoom, this.pan] = [1, [0, 0, 0]];
     this.setWindow(header.getFloat32(HEADER.lowest, true), header.getFloat32(HEADER.highest, true));
+    this.range = this.window;
+  }
+
+  completed(): void {
+    if (this.voxels === null) return;
+    this.range = extremesOf(this.voxels);
+    this.setWindow(...this.window);
   }
 
   setWindow(low: number, high: number): void {

@@ -6,7 +6,7 @@ import { VIEW_OF } from "./guide";
 import type { App } from "./main";
 import { Overlay, type Shown, extentOf, mmText, pointAt, smallCopy } from "./overlay";
 import { type Place, SliceView, type Tile } from "./slices";
-import { SolidView } from "./solid";
+import type { SolidView } from "./solid";
 
 export type Mode = "points" | "paint" | "box" | "look";
 
@@ -42,7 +42,8 @@ export class Stage {
   private readonly canvas = document.querySelector<HTMLCanvasElement>("#overlay")!;
   private readonly solidPlace = document.querySelector<HTMLElement>("#solid")!;
   private readonly slices = new SliceView(document.querySelector<HTMLCanvasElement>("#slices")!);
-  private readonly solid = new SolidView(this.solidPlace.querySelector("canvas")!);
+  /** Null until it is first needed: it is most of the page's code. */
+  private solid: SolidView | null = null;
   private readonly overlay = new Overlay(this.canvas);
   private gesture: Gesture | null = null;
   private hover: { voxel: Vec3; axis: Axis } | null = null;
@@ -70,17 +71,25 @@ export class Stage {
     this.canvas.addEventListener("contextmenu", (event) => event.preventDefault());
     this.solidPlace.addEventListener("pointerdown", (event) => this.solidPlace.setPointerCapture(event.pointerId));
     this.solidPlace.addEventListener("pointermove", (event) => {
-      if (event.buttons !== 0) this.solid.rotateBy(event.movementX / 2, event.movementY / 2);
+      if (event.buttons !== 0) this.solid?.rotateBy(event.movementX / 2, event.movementY / 2);
     });
   }
 
-  show(content: ArrayBuffer, coarse: ArrayBuffer, grid: Grid, colours: Vec3[]): void {
+  /** Show slices of a volume that may still arrive. */
+  show(content: ArrayBuffer, grid: Grid): void {
     this.slices.show(content, grid);
-    this.small = { content: coarse, colours };
+    this.small = null;
     this.smallShape = null;
     this.firstWindow = this.slices.window;
     this.arrange();
     this.goTo(grid.shape.map((size) => Math.floor((size - 1) / 2)) as Vec3);
+    this.changed();
+  }
+
+  /** All of it has arrived. The view in 3D comes last: without a graphics card it keeps the browser busy. */
+  completed(coarse: ArrayBuffer, colours: Vec3[]): void {
+    this.slices.completed();
+    this.small = { content: coarse, colours };
     this.changed();
   }
 
@@ -94,7 +103,7 @@ export class Stage {
 
   setWindow(low: number, high: number): void {
     this.slices.setWindow(low, high);
-    if (this.in3D) this.solid.setWindow(low, high);
+    if (this.in3D) this.solid?.setWindow(low, high);
     this.app.panel.showWindow();
     this.draw();
   }
@@ -229,7 +238,7 @@ export class Stage {
     const { style } = this.solidPlace;
     [style.left, style.top, style.width, style.height] = solid.map((share) => `${100 * share}%`);
     this.slices.arrange(places);
-    if (this.in3D) this.solid.redraw();
+    if (this.in3D) this.solid?.redraw();
     this.draw();
   }
 
@@ -248,13 +257,17 @@ export class Stage {
   }
 
   private async drawSolid(): Promise<void> {
+    if (!this.in3D || (this.small === null && this.smallShape === null)) return;
+    const { SolidView } = await import("./solid.js");
+    this.solid ??= new SolidView(this.solidPlace.querySelector("canvas")!);
     const shown = this.shown();
-    if (this.in3D && shown !== null && this.small !== null) {
+    if (shown === null) return;
+    if (this.small !== null) {
       const { content, colours } = this.small;
       this.small = null;
       this.smallShape = await this.solid.show(content, shown.grid, colours);
     }
-    if (this.in3D && shown !== null && this.smallShape !== null) this.solid.setLabels(smallCopy(shown, this.smallShape));
+    if (this.smallShape !== null) this.solid.setLabels(smallCopy(shown, this.smallShape));
   }
 
   private shown(): Shown | null {

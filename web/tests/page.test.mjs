@@ -66,7 +66,7 @@ test("seven clicks, growth, and everything is there after a reload", async () =>
     await page.evaluate((voxel) => voxseed.stage.goTo(voxel), BALL.inside[1]);
     assert.ok((await covered(page)) > 0.9);
     assert.match(await text(page, "#cases [aria-current] .hidden"), /in progress/);
-    await page.waitForFunction(() => voxseed.stage.solid.overlay?.img.includes(1));
+    await page.waitForFunction(() => voxseed.stage.solid?.overlay?.img.includes(1));
   }, true);
 });
 

@@ -81,7 +81,7 @@ test("outline, filled, uncertainty, off; where opinions differ most", async () =
     await page.keyboard.press("h");
     assert.ok((await drawn(page, [i + 3, j + 3, k + 3]))[3] > 100);
     await page.keyboard.press("q");
-    await page.waitForFunction(() => voxseed.stage.solid.overlay?.img.includes(1));
+    await page.waitForFunction(() => voxseed.stage.solid?.overlay?.img.includes(1));
   }, true);
 });
 

@@ -4,10 +4,7 @@ import { screenOf, shown, startBrowser, startServer } from "./harness.mjs";
 const [root, radius] = [process.argv[2], Number(process.argv[3])];
 const REPEATS = 5;
 const MARGIN = 16;
-const server = await startServer(root);
 const browser = await startBrowser();
-const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
-page.setDefaultTimeout(120_000);
 
 async function seconds(body) {
   const start = performance.now();
@@ -17,10 +14,32 @@ async function seconds(body) {
 
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 const found = {};
-found["from the address to a volume that is complete"] = await seconds(async () => {
+
+/** A server that has read nothing yet, and a new tab. */
+async function opened() {
+  const server = await startServer(root);
+  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  page.setDefaultTimeout(120_000);
+  const start = performance.now();
+  const since = () => (performance.now() - start) / 1000;
   await page.goto(server.address);
+  await drawn(page);
+  const first = since();
   await shown(page, "first");
-});
+  return { server, page, first, whole: since() };
+}
+
+const openings = [];
+for (let turn = 0; turn < REPEATS; turn += 1) {
+  openings.push(await opened());
+  if (turn < REPEATS - 1) {
+    await openings[turn].page.close();
+    await openings[turn].server.stop("SIGINT");
+  }
+}
+const { server, page } = openings.at(-1);
+found["from the address to the first slice"] = median(openings.map(({ first }) => first));
+found["from the address to a volume that is complete"] = median(openings.map(({ whole }) => whole));
 const size = await page.evaluate(() => voxseed.session.grid.shape);
 const middle = size.map((each) => Math.floor(each / 2));
 const at = (axis, by) => middle.map((each, index) => each + (index === axis ? by : 0));
@@ -29,6 +48,17 @@ const clicks = [[2, middle]];
 for (const [axis, view] of [[0, 2], [1, 2], [2, 1]]) for (const sign of [-1, 1]) clicks.push([view, at(axis, sign * reach)]);
 for (const [axis, voxel] of clicks) await page.mouse.click(...(await screenOf(page, axis, voxel)));
 await page.waitForFunction(() => [...voxseed.session.growths.values()].some((each) => each.exact));
+
+/** The middle of the axial view is no longer black. */
+function drawn(page) {
+  return page.waitForFunction(() => {
+    const tile = globalThis.voxseed?.stage?.slices?.tiles().find((each) => each.axis === 2);
+    if (tile === undefined) return false;
+    const context = document.querySelector("#slices").getContext("2d");
+    const { data } = context.getImageData(tile.left + tile.width / 2, tile.top + tile.height / 2, 1, 1);
+    return data[0] > 0;
+  });
+}
 
 /** Moves the inside point by a voxel, so that nothing that is known already helps. */
 async function again(turn, isThere) {

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import nibabel as nib
 import numpy as np
+from isal import igzip
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
@@ -45,7 +46,7 @@ def read_nifti(path: Path) -> tuple[np.ndarray, FloatArray]:
     with _damage_reported(path):
         content = path.read_bytes()
         if content.startswith(_GZIP_MAGIC):
-            content = gzip.decompress(content)
+            content = igzip.decompress(content)
         image = _image_class(path, content[:4]).from_bytes(content)
         array = np.asanyarray(image.dataobj)
         return array, _affine_mm(image.header)

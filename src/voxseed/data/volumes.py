@@ -25,7 +25,9 @@ __all__ = [
     "OnGrid",
     "Volume",
     "canonical",
+    "canonical_view",
     "like",
+    "read_as_stored",
     "read_grid",
     "read_label",
     "read_volume",
@@ -98,6 +100,16 @@ def read_volume(path: str | Path) -> Volume:
     Raises:
         InputError: if the file is missing, truncated, no image, not 3D, or of an unknown suffix.
     """
+    volume = read_as_stored(path)
+    return replace(volume, array=np.ascontiguousarray(volume.array))
+
+
+def read_as_stored(path: str | Path) -> Volume:
+    """As `read_volume`, with voxels in memory in the order of the file, which saves a copy.
+
+    Raises:
+        InputError: as `read_volume`.
+    """
     path = Path(path)
     is_nifti = _is_nifti(path)
     _require_file(path)
@@ -109,7 +121,7 @@ def read_volume(path: str | Path) -> Volume:
         )
     grid = _grid(path, array.shape, affine)
     kept = array.dtype.newbyteorder("=") if array.dtype.kind in "iu" else np.float32
-    return Volume(np.ascontiguousarray(array.reshape(grid.shape), dtype=kept), grid.affine)
+    return Volume(array.reshape(grid.shape, order="A").astype(kept, copy=False), grid.affine)
 
 
 def read_grid(path: str | Path) -> Grid:
@@ -182,6 +194,11 @@ def write_volume(path: str | Path, volume: Volume) -> None:
 
 def canonical(volume: V) -> V:
     """Permute and flip the axes so that they run closest to right, anterior, superior. Nothing is resampled."""
+    return _contiguous(canonical_view(volume))
+
+
+def canonical_view(volume: V) -> V:
+    """As `canonical`, without a copy."""
     return _reordered(volume, nib.orientations.io_orientation(volume.affine))
 
 
@@ -196,7 +213,7 @@ def like(volume: V, reference: OnGrid) -> V:
     if sorted(axes) != [0, 1, 2]:
         raise ShapeError("Expected the reference's grid up to the order of its axes, found axes that fit none of it.")
     flips = np.sign(steps[axes, range(3)])
-    result = _reordered(volume, np.column_stack([axes, flips]))
+    result = _contiguous(_reordered(volume, np.column_stack([axes, flips])))
     if not same_grid(result, reference):
         raise ShapeError(
             f"Expected the grid of the reference, shape {reference.shape}, "
@@ -212,13 +229,16 @@ def suffix_of(path: str | Path) -> str | None:
 
 
 def _reordered(volume: V, orientation: np.ndarray) -> V:
-    """Apply nibabel's orientation array, (3, 2) of output axis and flip, to the last three axes."""
+    """Apply nibabel's orientation array, (3, 2) of output axis and flip, to the last three axes; a view."""
     first: int = volume.array.ndim - 3
     flipped = np.flip(volume.array, tuple(first + axis for axis in range(3) if orientation[axis, 1] < 0))
     order = [*range(first), *(first + np.argsort(orientation[:, 0]))]
-    array = np.ascontiguousarray(flipped.transpose(order))
     affine = volume.affine @ nib.orientations.inv_ornt_aff(orientation, volume.shape)
-    return replace(volume, array=array, affine=affine)
+    return replace(volume, array=flipped.transpose(order), affine=affine)
+
+
+def _contiguous(volume: V) -> V:
+    return replace(volume, array=np.ascontiguousarray(volume.array))
 
 
 def _grid(path: Path, shape: tuple[int, ...], affine: FloatArray) -> Grid:

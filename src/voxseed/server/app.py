@@ -1,16 +1,18 @@
 """The HTTP API of the annotation page. What may reach it is decided in `guard`."""
 
 import base64
-import gzip
 import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 from threading import Lock
+from typing import Annotated
 
 import numpy as np
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Header, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from isal import igzip
 from starlette.background import BackgroundTask
 
 from voxseed import __version__
@@ -44,6 +46,7 @@ from voxseed.types import Shape3
 from voxseed.workflows.review import NotPredictedError, Review
 
 _CHUNK_BYTES = 2**20
+_RANGE = re.compile(r"bytes=(\d{1,15})-(\d{1,15})")
 _STATUS = {UnknownCaseError: 404, NotPredictedError: 404, OutsideError: 403, TakenError: 409}
 _REFUSED = 422
 
@@ -148,23 +151,37 @@ class _Api:
             objects=[self._saved(case, item) for item in placed],
         )
 
-    def channel(self, case: str, channel: int, coarse: bool = False) -> StreamingResponse:
-        """The image, as uncompressed NIfTI in canonical order; `coarse` for a small copy."""
+    def channel(
+        self, case: str, channel: int, coarse: bool = False, wanted: Annotated[str, Header(alias="range")] = ""
+    ) -> StreamingResponse:
+        """The image, as uncompressed NIfTI in canonical order; `coarse`: a small copy; one range of bytes if asked."""
         if not 0 <= channel < len(self._workspace.data.channel_names):
             raise UnknownCaseError(f"{case}: no channel {channel}.")
         content = self._volumes.encoded(case, channel, coarse)
-        headers = {"content-length": str(len(content))}
-        prepare = None if coarse else BackgroundTask(self._prepare, case)
+        start, stop = _range_of(wanted, len(content))
+        headers = {"content-length": str(stop - start), "accept-ranges": "bytes"}
+        if stop - start < len(content):
+            headers["content-range"] = f"bytes {start}-{stop - 1}/{len(content)}"
+        is_last = stop == len(content) and not coarse
         return StreamingResponse(
-            _chunks(content), media_type="application/octet-stream", headers=headers, background=prepare
+            _chunks(memoryview(content)[start:stop]),
+            status_code=206 if "content-range" in headers else 200,
+            media_type="application/octet-stream",
+            headers=headers,
+            background=BackgroundTask(self._prepare, case) if is_last else None,
         )
 
     def painted(self, case: str) -> Response:
-        """The painted map: a byte per voxel in canonical order, first axis fastest; class index, 255 unannotated."""
+        """The painted map: a byte per voxel in canonical order, first axis fastest; class index, 255 unannotated.
+
+        204, and nothing, where nobody painted.
+        """
         self._workspace.require_case(case)
+        if not self._painted.is_there(case):
+            return Response(status_code=204)
         content = self._painted.read(case).array.tobytes(order="F")
         headers = {"content-encoding": "gzip"}
-        return Response(gzip.compress(content, 1), media_type="application/octet-stream", headers=headers)
+        return Response(igzip.compress(content, 1), media_type="application/octet-stream", headers=headers)
 
     def claim(self, case: str, message: ClientMessage) -> StateMessage:
         """Become the writer of a case, or stay it; repeat this every 10 seconds."""
@@ -278,10 +295,16 @@ def _add_page_file(app: FastAPI, path: str, file: PageFile) -> None:
     app.get(path, include_in_schema=False)(answer)
 
 
-def _chunks(content: bytes) -> Iterator[bytes]:
-    view = memoryview(content)
-    for start in range(0, len(view), _CHUNK_BYTES):
-        yield bytes(view[start : start + _CHUNK_BYTES])
+def _chunks(content: memoryview) -> Iterator[bytes]:
+    for start in range(0, len(content), _CHUNK_BYTES):
+        yield bytes(content[start : start + _CHUNK_BYTES])
+
+
+def _range_of(wanted: str, total: int) -> tuple[int, int]:
+    """First byte and the one after the last, of a Range header; everything where it is another kind, as HTTP allows."""
+    found = _RANGE.fullmatch(wanted)
+    start, stop = (int(found[1]), min(int(found[2]) + 1, total)) if found else (0, total)
+    return (start, stop) if start < stop else (0, total)
 
 
 def _refused(request: Request, error: Exception) -> JSONResponse:

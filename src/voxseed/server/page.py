@@ -9,6 +9,7 @@ FOLDER = Path(__file__).parent / "page"
 _TYPES = {
     "index.html": "text/html; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
+    "solid.js": "text/javascript; charset=utf-8",
     "page.css": "text/css; charset=utf-8",
     "licences.txt": "text/plain; charset=utf-8",
 }

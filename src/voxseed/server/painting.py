@@ -43,6 +43,10 @@ class PaintedMaps:
         self._maps: OrderedDict[str, Volume] = OrderedDict()
         self._lock = Lock()
 
+    def is_there(self, case: str) -> bool:
+        """Whether anything of a case was ever painted."""
+        return bool(self._paths(case))
+
     def read(self, case: str) -> Volume:
         """Class indices of a case in canonical order, IGNORE where nobody painted."""
         with self._lock:

@@ -1,14 +1,14 @@
 """The part of the HTTP API that a review adds: predictions, what is thought of them, what to annotate next."""
 
-import gzip
 from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
+from isal import igzip
 
-from voxseed.data.volumes import Volume, canonical
+from voxseed.data.volumes import Volume, canonical_view
 from voxseed.server.leases import Leases
 from voxseed.server.review_schemas import ProposalMessage, ReviewedCaseMessage, ReviewMessage, VerdictMessage
 from voxseed.server.schemas import Writer
@@ -103,7 +103,7 @@ class ReviewApi:
 
 
 def _bytes_of(volume: Volume) -> bytes:
-    return gzip.compress(canonical(volume).array.tobytes(order="F"), 1)
+    return igzip.compress(canonical_view(volume).array.tobytes(order="F"), 1)
 
 
 def _compressed(content: bytes) -> Response:

@@ -10,7 +10,7 @@ import numpy as np
 from voxseed.data.grids import Grid
 from voxseed.data.images import read_image
 from voxseed.data.valid_region import valid_region
-from voxseed.data.volumes import Image, Volume, canonical, read_volume
+from voxseed.data.volumes import Image, Volume, canonical, canonical_view, read_as_stored
 from voxseed.server.workspace import Workspace
 from voxseed.types import BoolArray, FloatArray, Shape3
 
@@ -36,12 +36,12 @@ class Volumes:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._encoded: OrderedDict[tuple[str, int, bool], bytes] = OrderedDict()
+        self._encoded: OrderedDict[tuple[str, int, bool], bytearray] = OrderedDict()
         self._prepared: OrderedDict[str, PreparedImage] = OrderedDict()
         self._lock = Lock()
         self._reading = Lock()
 
-    def encoded(self, case: str, channel: int, coarse: bool = False) -> bytes:
+    def encoded(self, case: str, channel: int, coarse: bool = False) -> bytearray:
         """An uncompressed NIfTI file of one channel, in canonical order.
 
         Args:
@@ -53,11 +53,14 @@ class Volumes:
             InputError: if the file cannot be read, or there is no such channel.
         """
         key = (case, channel, coarse)
+        found = self._kept(key)
+        if found is not None:
+            return found
         with self._reading:  # one at a time: two tabs that want the same do not read it twice
             found = self._kept(key)
             if found is not None:
                 return found
-            volume = canonical(read_volume(self._workspace.image_paths(case)[channel]))
+            volume = canonical_view(read_as_stored(self._workspace.image_paths(case)[channel]))
             for is_coarse, which in ((False, volume), (True, thinned(volume, COARSE_VOXELS))):
                 self._keep((case, channel, is_coarse), encode(which, window(volume.array)))
             return self._kept(key) or encode(volume, window(volume.array))
@@ -77,13 +80,13 @@ class Volumes:
             self._prepared.move_to_end(case)
             return self._prepared[case]
 
-    def _kept(self, key: tuple[str, int, bool]) -> bytes | None:
+    def _kept(self, key: tuple[str, int, bool]) -> bytearray | None:
         with self._lock:
             if key in self._encoded:
                 self._encoded.move_to_end(key)
             return self._encoded.get(key)
 
-    def _keep(self, key: tuple[str, int, bool], content: bytes) -> None:
+    def _keep(self, key: tuple[str, int, bool], content: bytearray) -> None:
         with self._lock:
             self._encoded[key] = content
             while sum(map(len, self._encoded.values())) > _KEPT_BYTES and len(self._encoded) > 1:
@@ -99,7 +102,7 @@ def canonical_grid(grid: Grid) -> Grid:
     return Grid((i, j, k), affine)
 
 
-def encode(volume: Volume, display_range: tuple[float, float]) -> bytes:
+def encode(volume: Volume, display_range: tuple[float, float]) -> bytearray:
     """An uncompressed NIfTI-1 file; integers of up to 16 bits keep their values, others become float32."""
     kind = volume.array.dtype
     kept = kind if kind in (np.uint8, np.int16, np.uint16) else np.dtype(np.float32)
@@ -109,13 +112,16 @@ def encode(volume: Volume, display_range: tuple[float, float]) -> bytes:
     header.set_data_dtype(kept)
     header.set_sform(volume.affine, code="scanner")
     header["vox_offset"] = _NIFTI_HEADER_BYTES
-    head = header.binaryblock.ljust(_NIFTI_HEADER_BYTES, b"\0")
-    return head + volume.array.astype(kept, copy=False).tobytes(order="F")
+    content = bytearray(_NIFTI_HEADER_BYTES + volume.array.size * kept.itemsize)
+    content[: len(header.binaryblock)] = header.binaryblock
+    voxels = np.ndarray(volume.shape, kept, content, _NIFTI_HEADER_BYTES, order="F")
+    voxels[...] = volume.array  # one pass, whatever order the file has
+    return content
 
 
 def window(array: np.ndarray) -> tuple[float, float]:
     """Lowest and highest intensity to show: robust percentiles of evenly drawn voxels."""
-    values = array.ravel(order="K")[:: max(1, array.size // _WINDOW_SAMPLES)]
+    values = array.flat[:: max(1, array.size // _WINDOW_SAMPLES)]
     low, high = (float(value) for value in np.percentile(values[np.isfinite(values)], _WINDOW_PERCENTILES))
     return (low, high) if high > low else (low, low + 1.0)
 

@@ -29,9 +29,11 @@ def test_the_table_of_probabilities_takes_one_step_at_a_time() -> None:
     networks = {
         row: (definition.method, definition.settings.get("networks", {}).get("primary"))
         for row, definition in get_table("pw4medseg").rows.items()
+        if not definition.simulated and "expansion" not in definition.settings
     }
     assert networks == {
         "full": ("full", None),
+        "unetr-full": ("full", {"architecture": "unetr"}),
         "pseudo-label": (None, None),
         "unetr-hard": ("partial", {"architecture": "unetr"}),
         "unetr-probability": ("pw4medseg", {"architecture": "unetr"}),
@@ -40,8 +42,23 @@ def test_the_table_of_probabilities_takes_one_step_at_a_time() -> None:
             {"architecture": "probabilistic-unetr", "arguments": {"attention": "additive"}},
         ),
         "dot-attention": ("pw4medseg", {"architecture": "probabilistic-unetr", "arguments": {"attention": "dot"}}),
+        "unet-hard": ("partial", {"architecture": "unet3d"}),
         "unet-probability": ("pw4medseg", {"architecture": "unet3d"}),
     }
+
+
+def test_curves_vary_what_their_axis_says() -> None:
+    table = get_table("pw4medseg")
+    points, sigma = table.figure.panels
+    for line in points.lines.values():
+        assert {row: table.rows[row].simulated.get("scattered_points", 200) for row in line} == line
+    for line in sigma.lines.values():
+        assert {row: table.rows[row].settings["expansion"]["probability"]["sigma_mm"] for row in line} == line
+    table = get_table("cross-teaching")
+    (slices,) = table.figure.panels
+    for line in slices.lines.values():
+        found = {row: {**table.simulated, **table.rows[row].simulated}["slices_per_volume"] for row in line}
+        assert found == line
 
 
 def test_every_comparator_has_a_row() -> None:

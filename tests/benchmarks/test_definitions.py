@@ -55,6 +55,11 @@ def test_a_table_that_makes_no_sense(rows: dict, values: dict, sentence: str) ->
         table(rows, **values)
 
 
+def test_a_trained_row_may_have_other_probabilities() -> None:
+    expansion = {"probability": {"sigma_mm": 5}}
+    assert table({"a": {**FIRST, "settings": {"expansion": expansion}}}).rows["a"].settings["expansion"] == expansion
+
+
 def test_the_pseudo_label_may_be_grown_in_another_way() -> None:
     rows = {"a": {"title": "", "pseudo_label": True, "settings": {"expansion": {"epsilon": 0.1}}}}
     assert table(rows).rows["a"].settings["expansion"] == {"epsilon": 0.1}

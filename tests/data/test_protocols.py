@@ -262,6 +262,16 @@ def test_slices_have_one_random_offset_and_twice_it_in_the_second_plane(seed, ev
     assert not others.any()
 
 
+@pytest.mark.parametrize(
+    ("wanted", "planes", "distance"),
+    [(16, ("axial", "coronal"), 3), (4, ("axial", "coronal"), 14), (10, ("axial",), 4), (100, ("axial", "coronal"), 1)],
+)
+def test_the_number_of_slices_gives_their_distance(wanted, planes, distance):
+    """Both planes together have 40 + 30 / 2 = 55 places, of which every `distance`-th is annotated."""
+    annotated, _ = sliced({"slices_per_volume": wanted, "planes": planes}, seed=3)
+    assert set(np.diff(whole_slices(annotated, 2))) == {distance}
+
+
 def test_every_offset_occurs():
     offsets = {whole_slices(sliced({"every_slices": 5}, seed=seed)[0], 2)[0] for seed in range(60)}
     assert offsets == {0, 1, 2, 3, 4}

@@ -431,6 +431,21 @@ def test_missing_sets_are_simulated_once(run: Benchmark, trainings: Trainings, t
     assert Path(call.annotations) != sets["extreme"]  # of the labels that there are now
 
 
+def test_a_row_may_have_annotations_of_its_own(
+    run: Benchmark, trainings: Trainings, tmp_path: Path, dataset: Path
+) -> None:
+    many = "  many: {title: many, method: partial, simulated: {inside_points: 3}}\n"
+    (tmp_path / "mine.yaml").write_text(TABLE + many)
+    run(rows=("partial", "many"))
+    sets = {call.name: Dataset.open(dataset).annotations(call.annotations) for call in trainings.calls}
+    assert [len(sets[row].read("ball_0").points[0].inside_mm) for row in ("partial", "many")] == [1, 3]
+    with pytest.raises(InputError, match=r"--annotations points: some rows simulate points with {'inside_points': 3}"):
+        run(rows=("many",), annotations="points")
+    (tmp_path / "mine.yaml").write_text(TABLE + many.replace("3", "none"))
+    with pytest.raises(InputError, match="simulation of points"):
+        run(rows=("many",))
+
+
 def test_a_missed_object_is_counted(
     run: Benchmark, trainings: Trainings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

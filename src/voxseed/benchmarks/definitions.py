@@ -21,6 +21,8 @@ class Row(Settings):
         settings: nested values, on top of the preset, the table's and the command's.
         starts_from: member → "ROW:member", a network of an earlier row with the same seed.
         protocol: of annotations, where it is not the table's.
+        simulated: how its annotations are simulated, on top of the table's; they are simulated then even if the dataset
+            has a set of that protocol.
         oracle: the true information that the row uses and a user would not have.
         pseudo_label: nothing is trained; the supervision itself is measured, unannotated voxels as background.
         run_of: an earlier row, whose run is measured in another way.
@@ -37,6 +39,7 @@ class Row(Settings):
     settings: dict[str, Any] = Field(default_factory=dict)
     starts_from: dict[str, str] = Field(default_factory=dict)
     protocol: str | None = None
+    simulated: dict[str, Any] = Field(default_factory=dict)
     oracle: str | None = None
     pseudo_label: bool = False
     run_of: str | None = None
@@ -91,6 +94,7 @@ class Table(Settings):
         title: as it is printed.
         source: where the published numbers are.
         protocol: of the annotations that rows learn from, unless the command or a row says otherwise.
+        simulated: how annotations are simulated where none are there; defaults if not given.
         measured_on: the cases that rows are measured on, unless the command says otherwise.
         baseline: the row that others are tested against, unless the command says otherwise.
         settings: nested values for all rows, above the preset's and below the command's.
@@ -103,6 +107,7 @@ class Table(Settings):
     title: str
     source: str = ""
     protocol: str = "points"
+    simulated: dict[str, Any] = Field(default_factory=dict)
     measured_on: Cases = "test"
     baseline: str
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -148,5 +153,5 @@ class Table(Settings):
 
     def _require_one_growth(self, name: str, row: Row) -> None:
         """Rows that are compared must differ in what they claim to test, and not in how points were grown."""
-        if "expansion" in row.settings and not row.pseudo_label:
+        if row.settings.get("expansion", {}).keys() - {"probability"} and not row.pseudo_label:
             raise ValueError(f"row {name}: all trained rows of a table use the same growth; set it for the table")

@@ -44,6 +44,9 @@ def simulate(
     inside_points: Annotated[int, typer.Option(min=1, help="Per object.")] = 1,
     points: Annotated[int, typer.Option(min=1, help="Of scattered-points: per object, at most.")] = 200,
     every_slices: Annotated[int, typer.Option(min=2, help="Of slices: distance; twice that in the second plane.")] = 12,
+    slices_per_volume: Annotated[
+        int | None, typer.Option(min=1, help="Of slices: about so many in all, in place of --every-slices.")
+    ] = None,
     planes: Annotated[str, typer.Option(help="Of slices: one or two of axial, coronal, sagittal.")] = "axial,coronal",
 ) -> None:
     """Simulate what a person would annotate, from dense labels."""
@@ -59,6 +62,7 @@ def simulate(
         inside_points=inside_points,
         points=points,
         every_slices=every_slices,
+        slices_per_volume=slices_per_volume,
         planes=[plane.strip() for plane in planes.split(",")],
     )
     print_table(summary.header(), summary.rows())

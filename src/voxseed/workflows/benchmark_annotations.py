@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -14,7 +16,8 @@ from voxseed.data.annotations import CaseAnnotation
 from voxseed.data.datasets import Dataset
 from voxseed.data.protocols.base import PROTOCOLS, SimulationSettings, generator
 from voxseed.errors import InputError
-from voxseed.workflows.simulate import simulate
+from voxseed.settings import validate
+from voxseed.workflows.simulate import simulate_with
 
 _SEED = 0
 """Of simulations: rows and seeds of training differ in what they learn, not in what was annotated."""
@@ -47,9 +50,26 @@ class RowAnnotations:
         return simulate_case(indices, label.affine, self.data.labels, rng, self.simulation).annotation
 
 
+@dataclass(frozen=True)
+class WantedAnnotations:
+    """What a row is to learn from.
+
+    Attributes:
+        protocol: its name.
+        own: whether it is the table's own protocol, for which a set may have been given.
+        simulated: values of `SimulationSettings`, for a set that is simulated.
+        always_simulated: even if there is a set.
+    """
+
+    protocol: str
+    own: bool
+    simulated: Mapping[str, Any]
+    always_simulated: bool
+
+
 @dataclass
 class Annotations:
-    """Annotation sets by protocol.
+    """The annotation sets of a table.
 
     Attributes:
         folder: where simulated sets go.
@@ -62,49 +82,63 @@ class Annotations:
     folder: Path
     given: str | Path | None = None
     inside_points: int | None = None
-    _found: dict[str, RowAnnotations] = field(default_factory=dict)
+    _simulated: dict[tuple[str, str], RowAnnotations] = field(default_factory=dict)
 
-    def of(self, protocol: str, own: bool) -> RowAnnotations:
-        """The set of a protocol: the given one, the dataset's of that name, or a simulated one.
-
-        Args:
-            protocol: its name.
-            own: whether it is the table's own protocol, for which a set may have been given.
+    def of(self, wanted: WantedAnnotations) -> RowAnnotations:
+        """The given set, the dataset's of that protocol, or a simulated one.
 
         Raises:
             UnknownNameError: if it cannot be simulated.
             InputError: if there are no dense labels to simulate from, or a set cannot be used.
         """
-        if own and self.given is not None:
-            return RowAnnotations(self.data, self.data.annotations(self.given), None)
-        if protocol not in self._found:
-            self._found[protocol] = self._of(protocol)
-        return self._found[protocol]
+        name = self._name_of(wanted)
+        if name is not None:
+            return RowAnnotations(self.data, self.data.annotations(name), None)
+        settings = self._settings(wanted)
+        key = wanted.protocol, settings.model_dump_json()
+        if key not in self._simulated:
+            self._simulated[key] = self._simulate(wanted.protocol, settings)
+        return self._simulated[key]
 
-    def require(self, protocol: str, own: bool) -> None:
+    def require(self, wanted: WantedAnnotations) -> None:
         """Check that a set can be had, without simulating it.
 
         Raises:
             UnknownNameError: if it cannot be simulated.
-            InputError: if the given set cannot be used.
+            InputError: if the given set cannot be used, or is given for a row that simulates, or the simulation's
+                settings are wrong.
         """
-        if own and self.given is not None:
-            self.data.annotations(self.given)
-        elif not self._is_there(protocol):
-            PROTOCOLS.get(protocol)
+        if wanted.always_simulated and self.given is not None:
+            raise InputError(
+                f"--annotations {self.given}: some rows simulate {wanted.protocol} with {dict(wanted.simulated)}. "
+                "Choose others by --rows."
+            )
+        name = self._name_of(wanted)
+        if name is not None:
+            self.data.annotations(name)
+            return
+        PROTOCOLS.get(wanted.protocol)
+        self._settings(wanted)
 
-    def _is_there(self, protocol: str) -> bool:
-        return self.inside_points is None and protocol in self.data.annotation_sets()
+    def _name_of(self, wanted: WantedAnnotations) -> str | Path | None:
+        """Of a set that is there; None where one is to be simulated."""
+        if wanted.always_simulated:
+            return None
+        if wanted.own and self.given is not None:
+            return self.given
+        is_there = self.inside_points is None and wanted.protocol in self.data.annotation_sets()
+        return wanted.protocol if is_there else None
 
-    def _of(self, protocol: str) -> RowAnnotations:
-        if self._is_there(protocol):
-            return RowAnnotations(self.data, self.data.annotations(protocol), None)
-        settings = SimulationSettings(inside_points=self.inside_points or 1)
+    def _settings(self, wanted: WantedAnnotations) -> SimulationSettings:
+        values = {"inside_points": self.inside_points or 1, **wanted.simulated}
+        return validate(SimulationSettings, values, f"simulation of {wanted.protocol}")
+
+    def _simulate(self, protocol: str, settings: SimulationSettings) -> RowAnnotations:
         path = self.folder / f"{protocol}-{self._digest(protocol, settings)[:8]}"
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / f".{path.name}.lock"):  # another process may be at the same table
             if not path.exists():
-                simulate(self.data.root, protocol, out=path, seed=_SEED, inside_points=settings.inside_points)
+                simulate_with(self.data.root, protocol, settings, out=path, seed=_SEED)
         return RowAnnotations(self.data, self.data.annotations(path), settings)
 
     def _digest(self, protocol: str, settings: SimulationSettings) -> str:

@@ -18,7 +18,7 @@ from voxseed.supervision.kinds import SupervisionKind
 from voxseed.training.plan import PlannedStage
 from voxseed.training.planning import PATCH_VOXELS, plan_stages
 from voxseed.training.settings import RunSettings, load_run_settings, section_name
-from voxseed.workflows.benchmark_annotations import Annotations, RowAnnotations
+from voxseed.workflows.benchmark_annotations import Annotations, RowAnnotations, WantedAnnotations
 from voxseed.workflows.train import cases_to_train_on, supervision_kind
 
 _MEASURING: Final = ("voxseed.inference.predictor", "voxseed.evaluation.compare")
@@ -110,7 +110,7 @@ class Planner:
             if network.architecture != "auto":
                 NETWORKS.get(network.architecture)
         if self._learns_from_annotations(row):
-            self.order.annotations.require(*self._protocol(row))
+            self.order.annotations.require(self._wanted(row))
 
     def plan(self, name: str, seed: int) -> PlannedRow:
         """A row with everything that it starts from.
@@ -176,12 +176,14 @@ class Planner:
             return row.run_of is None
         return supervision_kind(get_recipe(row.method)) is not SupervisionKind.DENSE
 
-    def _protocol(self, row: Row) -> tuple[str, bool]:
-        """Protocol, and whether it is the table's own."""
-        return row.protocol or self.order.protocol, row.protocol is None
+    def _wanted(self, row: Row) -> WantedAnnotations:
+        simulated = {**self.table.simulated, **row.simulated}
+        return WantedAnnotations(
+            row.protocol or self.order.protocol, row.protocol is None, simulated, bool(row.simulated)
+        )
 
     def _annotations(self, row: Row) -> RowAnnotations | None:
-        return self.order.annotations.of(*self._protocol(row)) if self._learns_from_annotations(row) else None
+        return self.order.annotations.of(self._wanted(row)) if self._learns_from_annotations(row) else None
 
     def _read_settings(
         self, row: Row, settings: RunSettings, stages: tuple[PlannedStage, ...], started: set[str]

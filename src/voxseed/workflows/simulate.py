@@ -70,6 +70,7 @@ def simulate(
     inside_points: int = 1,
     points: int = 200,
     every_slices: int = 12,
+    slices_per_volume: int | None = None,
     planes: Sequence[str] = ("axial", "coronal"),
 ) -> SimulationSummary:
     """Write an annotation set of every case in imagesTr that has a dense label.
@@ -84,21 +85,37 @@ def simulate(
         inside_points: per object.
         points: per object at most, where they are scattered.
         every_slices: distance of annotated slices in the first plane; twice that in the second.
+        slices_per_volume: about so many annotated slices in all, in place of every_slices.
         planes: one or two of axial, coronal, sagittal.
 
     Raises:
         InputError: if the protocol is unknown, a setting is wrong, no case has a label, a label cannot be read, the
             set is there already, or its place cannot be written to. Nothing is left half-written.
     """
-    simulate_case = PROTOCOLS.get(protocol)
+    PROTOCOLS.get(protocol)
     values = {
         "margin_voxels": margin_voxels,
         "inside_points": inside_points,
         "scattered_points": points,
         "every_slices": every_slices,
+        "slices_per_volume": slices_per_volume,
         "planes": tuple(planes),
     }
     settings = validate(SimulationSettings, values, "simulation")
+    return simulate_with(dataset, protocol, settings, set_name=set_name, out=out, seed=seed)
+
+
+def simulate_with(
+    dataset: str | Path,
+    protocol: str,
+    settings: SimulationSettings,
+    *,
+    set_name: str | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+) -> SimulationSummary:
+    """As `simulate`, with settings that are validated already."""
+    simulate_case = PROTOCOLS.get(protocol)
     data = Dataset.open(dataset)
     cases = tuple(case for case in data.cases if data.has_label(case))
     if not cases:

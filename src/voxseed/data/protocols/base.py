@@ -30,6 +30,9 @@ class SimulationSettings(Settings):
     every_slices: int = Field(
         12, ge=2, description="distance of annotated slices in the first plane, in slices; twice that in the second"
     )
+    slices_per_volume: int | None = Field(
+        None, ge=1, description="about so many annotated slices in all, in place of every_slices"
+    )
     planes: tuple[Plane, ...] = Field(
         ("axial", "coronal"), min_length=1, max_length=2, description="planes of annotated slices, one or two"
     )

@@ -20,6 +20,7 @@ def simulate_slices(
 
     Cai et al. 2023 (cross-teaching): with one random offset r in [0, s), slices r, r + s, r + 2s, ... of the first
     plane and 2r, 2r + 2s, 2r + 4s, ... of the second. In a volume with few slices r is such that each plane has one.
+    With `slices_per_volume` s follows from the shape: both planes together then have about so many.
     The rest is unannotated; no class is called absent, because nobody looked at the whole volume.
     """
     annotated = _chosen(label.shape, [axis_across(plane, affine) for plane in settings.planes], rng, settings)
@@ -37,8 +38,11 @@ def _chosen(
 ) -> BoolArray:
     """(I, J, K), the slices across each axis."""
     bounds = [(shape[axis] - 1) // multiple + 1 for multiple, axis in enumerate(axes, start=1)]
-    offset = int(rng.integers(min(settings.every_slices, *bounds)))
+    every = settings.every_slices
+    if settings.slices_per_volume is not None:
+        every = max(1, round(sum(bounds) / settings.slices_per_volume))
+    offset = int(rng.integers(min(every, *bounds)))
     chosen = np.zeros(shape, dtype=bool)
     for multiple, axis in enumerate(axes, start=1):
-        np.moveaxis(chosen, axis, 0)[multiple * offset :: multiple * settings.every_slices] = True
+        np.moveaxis(chosen, axis, 0)[multiple * offset :: multiple * every] = True
     return chosen

@@ -1,4 +1,4 @@
-/** Three slices of a volume, drawn voxel by voxel on a 2D canvas: at once, whatever the graphics card. */
+/** Three slices of a volume, drawn on a 2D canvas: at once, whatever the graphics card. */
 import type { Axis, Grid, Vec3 } from "./geometry";
 import { PLANE } from "./geometry";
 
@@ -110,7 +110,6 @@ export class SliceView {
     [canvas.width, canvas.height] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
     if (voxels === null || grid === null) return;
     const context = canvas.getContext("2d")!;
-    context.imageSmoothingEnabled = false;
     for (const tile of this.tiles()) {
       const [x, y, left, top] = placement(tile);
       context.save();

@@ -110,7 +110,7 @@ def _measured(data: Dataset, case: str, predictors: Sequence[Predictor]) -> dict
         "expected": float(np.mean(expected_dice(first, prepared.valid, present))),
         "plain": _mean_soft_dice(first, labels),
         "above 5 %": _mean_soft_dice(np.where(first < _TAIL, 0, first), labels),
-        "confidence": float(np.nan_to_num(class_confidence(first)).mean()),
+        "confidence": float(np.nan_to_num(class_confidence(first, prepared.valid)).mean()),
         "of all": _mean_soft_dice(np.mean(each, axis=0), labels),
         "agreement": _mean_dice(labels, each[-1].argmax(axis=0), len(first)),
         "mirrored": _mean_dice(labels, back.argmax(axis=0), len(first)),

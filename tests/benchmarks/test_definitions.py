@@ -41,6 +41,7 @@ def test_rows_bring_what_they_start_from_in_the_order_of_the_table() -> None:
         ({"a": FIRST, "b": FIRST}, {}, "two rows are called 'first'"),
         ({"a": FIRST, "b": {**FIRST, "starts_from": {"primary": "a"}}}, {}, "row b: expected ROW:member"),
         ({"a": {**FIRST, "settings": {"expansion": {"epsilon": 0.1}}}}, {}, "row a: all trained rows .* same growth"),
+        ({"a": {**FIRST, "settings": {"expansion": None}}}, {}, "row a: settings.expansion: expected settings"),
         ({"A b": FIRST}, {"baseline": "A b"}, "rows"),
         (
             {"a": FIRST},

@@ -17,7 +17,7 @@ def test_foreground_classes_are_in_the_order_of_their_values():
     assert labels.class_count == 3
     assert list(labels) == ["background", "cyst", "tumour", "ignore"]
     assert [labels.class_index(name) for name in ("background", "cyst", "tumour")] == [0, 1, 2]
-    assert labels.value_of("tumour") == labels["tumour"] == 5
+    assert labels["tumour"] == 5
     assert labels == TABLE
 
 
@@ -97,11 +97,6 @@ def test_any_map_survives_a_round_trip(values, data):
 def test_an_unknown_class_lists_the_known_ones(name):
     with pytest.raises(UnknownNameError, match=rf"Unknown class '{name}'\. Known: cyst, tumour"):
         Labels(TABLE).class_index(name)
-
-
-def test_an_unknown_label_lists_the_known_ones():
-    with pytest.raises(UnknownNameError, match=r"Unknown label 'lung'\. Known: background, cyst, tumour, ignore"):
-        Labels(TABLE).value_of("lung")
 
 
 @pytest.mark.parametrize(

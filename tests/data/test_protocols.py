@@ -15,6 +15,7 @@ from voxseed.errors import UnknownNameError
 from voxseed.supervision.boxes import box_of_object, box_of_points
 from voxseed.supervision.build import build_supervision
 from voxseed.supervision.expansion import ExpansionSettings
+from voxseed.types import IGNORE
 
 LABELS = Labels({"background": 0, "a": 1, "b": 2})
 TURN = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]])
@@ -147,6 +148,15 @@ def test_seeded_by_case_independently_of_others(protocol):
     np.testing.assert_array_equal(coordinates(), coordinates())
     assert not np.array_equal(coordinates(), coordinates(seed=1))
     assert not np.array_equal(coordinates(), coordinates(case="case_2"))
+
+
+@pytest.mark.parametrize("protocol", ["points", "extreme-points", "box", "dense", "scattered-points"])
+@pytest.mark.parametrize(("ignored", "absent"), [(False, {"b"}), (True, set())])
+def test_a_class_is_absent_only_where_everything_was_looked_at(protocol, ignored, absent):
+    label = blob()
+    if ignored:
+        label[0] = IGNORE
+    assert simulate(protocol, label).annotation.absent == absent
 
 
 def test_extreme_points_are_on_the_object():

@@ -336,6 +336,17 @@ def test_a_gzip_file_that_is_wrong_in_the_middle_is_refused(tmp_path):
         read_volume(path)
 
 
+@given(position=st.integers(10, 200), length=st.integers(1, 64), value=st.integers(0, 255))
+def test_a_gzip_file_that_is_damaged_anywhere_is_read_or_refused(tmp_path_factory, position, length, value):
+    path = tmp_path_factory.mktemp("gzip") / "case.nii.gz"
+    write_volume(path, Volume(np.random.default_rng(0).integers(0, 9, (10, 10, 10)), np.eye(4)))
+    content = bytearray(path.read_bytes())
+    content[position : position + length] = bytes([value]) * length
+    path.write_bytes(content)
+    with contextlib.suppress(InputError):  # any other exception fails the test
+        read_volume(path)
+
+
 @given(position=st.integers(0, 347), value=st.integers(0, 255))
 def test_whatever_a_damaged_header_says_is_read_or_refused(tmp_path_factory, position, value):
     path = tmp_path_factory.mktemp("header") / "case.nii"

@@ -50,7 +50,7 @@ def test_a_model_comes_back(tmp_path: Path) -> None:
     save_model(tmp_path, {name: network.state_dict() for name, network in networks.items()}, description())
     model = load_model(tmp_path)
     assert model.description == description()
-    assert model.labels.value_of("tumour") == 3
+    assert model.labels["tumour"] == 3
     image = torch.randn(1, 1, 16, 16, 16)
     with torch.inference_mode():
         for name, network in networks.items():

@@ -83,9 +83,11 @@ def test_probabilities_are_the_softmax() -> None:
 def test_confidence_is_the_mean_probability_of_the_voxels_of_a_class():
     """Voxels of (0.2, 0.8, 0), (0.3, 0.6, 0.1), (0.9, 0.1, 0) and (0.5, 0.5, 0), where the first class wins."""
     probabilities = np.array([[0.2, 0.3, 0.9, 0.5], [0.8, 0.6, 0.1, 0.5], [0.0, 0.1, 0.0, 0.0]]).reshape(3, 2, 2, 1)
-    first, second = class_confidence(probabilities)
+    first, second = class_confidence(probabilities, np.ones((2, 2, 1), bool))
     assert first == pytest.approx(0.7)
     assert np.isnan(second)
+    valid = np.array([True, False, True, True]).reshape(2, 2, 1)
+    assert class_confidence(probabilities, valid)[0] == pytest.approx(0.8)
 
 
 def test_a_prediction_says_how_sure_it_is():

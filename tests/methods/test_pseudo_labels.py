@@ -21,6 +21,7 @@ def test_where_the_label_comes_from(small_batch, trusted, keep_annotated, label,
         target=torch.tensor([1, 0, 255, 255]).view(1, 1, 1, 1, 4),
         valid=torch.tensor([True, True, True, False]).view(1, 1, 1, 1, 4),
         trusted=torch.tensor([trusted]),
+        absent=torch.zeros(1, 3, dtype=torch.bool),
     )
     probabilities = torch.tensor([0.1, 0.2, 0.7]).view(1, 3, 1, 1, 1).expand(1, 3, 1, 1, 4)
     found, kept = noisy_label(batch, probabilities, keep_annotated)
@@ -36,7 +37,16 @@ def test_the_mean_of_teachers_is_one_of_probabilities(networks, small_batch):
     assert not mean.requires_grad
 
 
-def test_pseudo_labels_leave_the_invalid_out():
-    logits = torch.tensor([[[[[0.0, 2.0]]], [[[1.0, 1.0]]]]])
-    valid = torch.tensor([[[[[True, False]]]]])
-    assert pseudo_label(logits, valid).flatten().tolist() == [1, 255]
+@pytest.mark.parametrize(
+    ("absent", "expected"),
+    [((), [2, 1, 255]), ((2,), [1, 1, 255]), ((1, 2), [0, 0, 255])],
+)
+def test_pseudo_labels_leave_out_the_invalid_and_absent_classes(small_batch, absent, expected):
+    scores = torch.tensor([[0.1, 0.3, 0.6], [0.2, 0.5, 0.3], [0.0, 1.0, 0.0]]).T.reshape(1, 3, 1, 1, 3)
+    batch = replace(
+        small_batch,
+        valid=torch.tensor([True, True, False]).view(1, 1, 1, 1, 3),
+        absent=torch.tensor([[index in absent for index in range(3)]]),
+    )
+    assert pseudo_label(scores, batch).flatten().tolist() == expected
+    assert pseudo_label(scores.log(), batch).flatten().tolist() == expected

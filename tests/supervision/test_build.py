@@ -1,5 +1,7 @@
 """From annotations to targets: hand-made cases with one object, several, and none."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -31,7 +33,11 @@ def points(low, high, inside, class_name="a", number=1):
     return ObjectPoints(class_name, number, mm(np.atleast_2d(inside)), mm(outside))
 
 
-def build(annotation, settings=LENGTH_ONLY, array=None, valid=None, kind=SupervisionKind.PARTIAL):
+def build(annotation, settings=LENGTH_ONLY, array=None, valid=None, kind=SupervisionKind.PARTIAL, is_complete=True):
+    """What follows from an annotation; classes that it does not mention are absent, if it is complete."""
+    if is_complete and (annotation.points or annotation.boxes):
+        mentioned = {item.class_name for item in annotation.points} | {item.class_name for item in annotation.boxes}
+        annotation = replace(annotation, absent=frozenset({"a", "b"} - mentioned))
     image = Image(np.zeros((1, *SHAPE), np.float32) if array is None else array, AFFINE)
     valid = np.ones(SHAPE, bool) if valid is None else valid
     return build_supervision(annotation, image, LABELS, settings, valid, "case_1", kind)
@@ -67,6 +73,31 @@ def test_with_extreme_points_the_faces_may_be_the_object():
     flat = build(CaseAnnotation("extreme-points", (points((3, 5, 2), (13, 5, 10), (8, 5, 6)),)), ONE_SIDED)
     assert flat.target[8, 5, 6] == 1
     assert (flat.target[:, 4] == 0).all()
+
+
+@pytest.mark.parametrize("settings", [LENGTH_ONLY, ONE_SIDED])
+def test_where_a_class_is_not_mentioned_it_may_be_anywhere(settings):
+    annotation = CaseAnnotation("points", (points((3, 2, 2), (13, 10, 10), (8, 6, 6)),))
+    valid = np.ones(SHAPE, bool)
+    valid[20:] = False
+    complete = build(annotation, settings, valid=valid).target
+    found = build(annotation, settings, valid=valid, is_complete=False).target
+    assert (found[20:] == 0).all()
+    np.testing.assert_array_equal(found[:20], np.where(complete == 0, IGNORE, complete)[:20])
+    with pytest.raises(InputError, match="nothing says where 'b' is"):
+        build(annotation, settings, kind=SupervisionKind.PROBABILITY, is_complete=False)
+
+
+def test_what_is_painted_outside_the_valid_region_counts_for_every_kind():
+    painted = np.full(SHAPE, LABELS.next_ignore_value)
+    painted[0, 0, 0] = LABELS["a"]
+    valid = np.ones(SHAPE, bool)
+    valid[0] = False
+    annotation = CaseAnnotation(
+        "points", (points((3, 2, 2), (13, 10, 10), (8, 6, 6)),), painted=Volume(painted, AFFINE)
+    )
+    for kind in (SupervisionKind.PARTIAL, SupervisionKind.PROBABILITY):
+        assert build(annotation, valid=valid, kind=kind).target[0, 0, :2].tolist() == [1, 0]
 
 
 def test_every_inside_point_is_foreground():

@@ -1,5 +1,7 @@
 """From annotations to probability maps of a case: what each kind gives, and which of several counts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -40,7 +42,11 @@ def seven(class_name="a") -> ObjectPoints:
 
 
 def build(annotation, kind=PROBABILITY, valid=None, **settings):
+    """What follows from an annotation; of what is neither painted nor given by objects, all classes are absent."""
     valid = np.ones(SHAPE, bool) if valid is None else valid
+    mentioned = {item.class_name for item in annotation.points} | {item.class_name for item in annotation.boxes}
+    if mentioned:
+        annotation = replace(annotation, absent=frozenset({"a", "b"} - mentioned))
     expansion = ExpansionSettings(growth="one-sided", probability=ProbabilitySettings(**settings))
     return build_supervision(annotation, Image(ARRAY, AFFINE), LABELS, expansion, valid, "case_1", kind)
 

@@ -1,6 +1,8 @@
 """What the loop knows of a case beside its voxels: objects, seeds, volumes, trust, what was painted."""
 
+import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +80,18 @@ def test_a_volume_without_a_dense_label_is_a_sentence(tmp_path):
     source = _source(tmp_path / "data", SupervisionKind.PARTIAL, "points", tmp_path / "cache", true_volumes=True)
     with pytest.raises(InputError, match="no dense label of case 'a', which is needed here"):
         source.prepare("a")
+
+
+def test_a_cached_target_is_of_one_table_of_labels(tiny_dataset, tmp_path):
+    """The same files, and a table with another class before the ball."""
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_dataset, copy)
+    for path in (copy / "dataset.json", copy / "annotations" / "points" / "annotations.json"):
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps({**content, "labels": {"background": 0, "cyst": 1, "ball": 2}}))
+    for root, index in ((tiny_dataset, 1), (copy, 2)):
+        target = _source(root, SupervisionKind.PARTIAL, "points", tmp_path / "cache").prepare("ball_0").supervision
+        assert target.read("target").max(initial=0, where=target.read("target") != IGNORE) == index
 
 
 def test_labels_of_a_tool_reach_the_loop_as_such(tiny_dataset, tmp_path):

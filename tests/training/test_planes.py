@@ -8,6 +8,8 @@ import pytest
 
 from voxseed.data.annotations import CaseAnnotation
 from voxseed.data.labels import Labels
+from voxseed.data.normalisation import Normalisation
+from voxseed.data.preprocessing import Preprocessing
 from voxseed.data.volumes import Volume
 from voxseed.errors import InputError
 from voxseed.supervision.kinds import SupervisionKind
@@ -15,6 +17,7 @@ from voxseed.training.planes import planes_of, require_same_planes
 from voxseed.training.starts import Start
 
 LABELS = Labels({"background": 0, "ball": 1, "ignore": 2})
+GRID = Preprocessing(channel_names=("MRI",), spacing_mm=(1, 1, 1), normalisations=(Normalisation(kind="zscore"),))
 UPRIGHT = np.eye(4)
 SIDEWAYS = np.array([[0, 0, 1.0, 0], [0, 1.0, 0, 0], [1.0, 0, 0, 0], [0, 0, 0, 1]])  # axes run S, A, R
 
@@ -73,7 +76,7 @@ def test_what_is_no_such_annotation_is_a_sentence(other, sentence):
     ],
 )
 def test_a_network_starts_from_one_of_its_own_plane(member, axis, sentence):
-    start = Start({"architecture": "unet2d", "axis": axis}, {})
+    start = Start({"architecture": "unet2d", "axis": axis}, {}, GRID)
     with pytest.raises(InputError, match=sentence):
         require_same_planes({member: start}, ("coronal", "axial"))
-    require_same_planes({"coronal": Start({"axis": 1}, {}), "primary": Start({}, {})}, ("coronal", "axial"))
+    require_same_planes({"coronal": Start({"axis": 1}, {}, GRID), "primary": Start({}, {}, GRID)}, ("coronal", "axial"))

@@ -435,12 +435,17 @@ def test_a_row_may_have_annotations_of_its_own(
     run: Benchmark, trainings: Trainings, tmp_path: Path, dataset: Path
 ) -> None:
     many = "  many: {title: many, method: partial, simulated: {inside_points: 3}}\n"
-    (tmp_path / "mine.yaml").write_text(TABLE + many)
+    figure = "figure:\n  panels: [{axis: x, lines: {one: {partial: 1, many: 3}}}]\n"
+    (tmp_path / "mine.yaml").write_text(TABLE + many + figure)
     run(rows=("partial", "many"))
     sets = {call.name: Dataset.open(dataset).annotations(call.annotations) for call in trainings.calls}
     assert [len(sets[row].read("ball_0").points[0].inside_mm) for row in ("partial", "many")] == [1, 3]
-    with pytest.raises(InputError, match=r"--annotations points: some rows simulate points with {'inside_points': 3}"):
-        run(rows=("many",), annotations="points")
+    for other in ({"annotations": "points"}, {"protocol": "extreme-points"}):
+        with pytest.raises(InputError, match=r"Row many simulates its own points, and cannot.* Give --rows .*partial"):
+            run(rows=("many",), **other)
+    text = (tmp_path / "out" / "mine.txt").read_text()
+    assert "With annotations of their own, simulated: many, inside_points 3." in text
+    assert "Not in the figure, because their annotations are the dataset's own: L_psup." in text
     (tmp_path / "mine.yaml").write_text(TABLE + many.replace("3", "none"))
     with pytest.raises(InputError, match="simulation of points"):
         run(rows=("many",))

@@ -153,5 +153,8 @@ class Table(Settings):
 
     def _require_one_growth(self, name: str, row: Row) -> None:
         """Rows that are compared must differ in what they claim to test, and not in how points were grown."""
-        if row.settings.get("expansion", {}).keys() - {"probability"} and not row.pseudo_label:
+        expansion = row.settings.get("expansion", {})
+        if not isinstance(expansion, dict):
+            raise ValueError(f"row {name}: settings.expansion: expected settings and values, found {expansion!r}")
+        if expansion.keys() - {"probability"} and not row.pseudo_label:
             raise ValueError(f"row {name}: all trained rows of a table use the same growth; set it for the table")

@@ -7,6 +7,7 @@ from voxseed.data.volumes import Volume
 from voxseed.types import FloatArray
 
 SCATTERED_POINTS: Final = "scattered-points"
+EXTREME_POINTS: Final = "extreme-points"
 """The protocol whose points all lie inside the objects."""
 
 

@@ -122,10 +122,6 @@ class PatchCache:
                 f"{self.folder}: cannot keep the cache here: {error.strerror}. Choose another folder with --cache."
             ) from None
 
-    def missing(self, keys: Iterable[str]) -> list[str]:
-        """Keys of cases that are still to be made."""
-        return [key for key in keys if not (self._cases / key / _ENTRY_NAME).is_file()]
-
     def require_room(self, byte_count: int) -> None:
         """Check that the disk has room for that much more.
 

@@ -79,16 +79,6 @@ class Labels(Mapping[str, int]):
         """This table without `ignore`."""
         return Labels({name: value for name, value in self._values.items() if name != IGNORE_NAME})
 
-    def value_of(self, name: str) -> int:
-        """Value of a label on disk.
-
-        Raises:
-            UnknownNameError: if the table has no such name.
-        """
-        if name not in self._values:
-            raise UnknownNameError(f"Unknown label {name!r}. Known: {', '.join(self._values)}.")
-        return self._values[name]
-
     def class_index(self, name: str) -> int:
         """Index of a class in memory: 1..C-1, or 0 for `background`.
 

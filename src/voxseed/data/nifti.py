@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import nibabel as nib
 import numpy as np
-from isal import igzip
+from isal import igzip, igzip_lib
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
@@ -31,6 +31,7 @@ _DAMAGE = (
     EOFError,
     OSError,
     zlib.error,
+    igzip_lib.IsalError,
     ValueError,
     OverflowError,
     MemoryError,

@@ -4,12 +4,10 @@ from itertools import product
 
 import numpy as np
 
-from voxseed.data.annotations import ObjectBox, ObjectPoints
+from voxseed.data.annotations import EXTREME_POINTS, ObjectBox, ObjectPoints
 from voxseed.data.grids import OnGrid
 from voxseed.errors import InputError
 from voxseed.types import FloatArray
-
-_EXTREME_POINTS = "extreme-points"
 
 
 def voxel_indices(points_mm: FloatArray, affine: FloatArray) -> np.ndarray:
@@ -49,7 +47,7 @@ def require_plausible(points: ObjectPoints, grid: OnGrid, protocol: str, origin:
         return
     low, high = outside.min(axis=0), outside.max(axis=0)
     flat = (low == high) & (shape > 1)
-    if flat.all() or (flat.any() and protocol != _EXTREME_POINTS):
+    if flat.any() and protocol != EXTREME_POINTS:
         raise InputError(
             f"{origin}: the six outside points span no box, they lie in one plane of voxels (voxels {low.tolist()} to "
             f"{high.tolist()}). Place each beyond the object in its own direction."

@@ -19,7 +19,7 @@ from voxseed.inference.model_files import DESCRIPTION_NAME, Model, load_model
 from voxseed.inference.sliding_window import sliding_window
 from voxseed.networks.factory import Network
 from voxseed.networks.layout import placed
-from voxseed.types import BACKGROUND, FloatArray
+from voxseed.types import BACKGROUND, BoolArray, FloatArray
 
 _BATCH_SIZES = {"cpu": 1, "cuda": 4}
 _DEVICE_MEMORY_SHARE = 0.5
@@ -153,7 +153,7 @@ class Predictor:
         labels = self.model.labels.from_class_indices(case.native_labels(working))
         return Prediction(
             Volume(labels, image.affine),
-            confidence=class_confidence(working),
+            confidence=class_confidence(working, case.valid),
             expected_dice=expected_dice(working, case.valid, self._may_be_absent()),
             probabilities=case.native_probabilities(working) if probabilities else None,
             uncertainty=case.native_values(maps[-1]) if uncertainty else None,
@@ -279,11 +279,12 @@ def _seeded(device: torch.device) -> Iterator[None]:
         yield
 
 
-def class_confidence(probabilities: FloatArray) -> tuple[float, ...]:
+def class_confidence(probabilities: FloatArray, valid: BoolArray) -> tuple[float, ...]:
     """Mean probability of each foreground class over the voxels where it is the most probable.
 
     Args:
         probabilities: (C, I, J, K), background first.
+        valid: (I, J, K); what lies outside is background in a prediction.
 
     Returns:
         C - 1 numbers in [1 / C, 1]; NaN where a class is nowhere the most probable.
@@ -291,7 +292,7 @@ def class_confidence(probabilities: FloatArray) -> tuple[float, ...]:
     class_count = len(probabilities)
     sums, counts = np.zeros(class_count), np.zeros(class_count)
     for row in range(probabilities.shape[1]):  # row by row, so that it takes no second volume
-        values = probabilities[:, row].reshape(class_count, -1)
+        values = probabilities[:, row][:, valid[row]]
         winners, largest = values.argmax(axis=0), values.max(axis=0)
         sums += np.bincount(winners, weights=largest, minlength=class_count)
         counts += np.bincount(winners, minlength=class_count)

@@ -48,7 +48,7 @@ class CrossPseudoSupervision(Method):
         settings = self.settings
         cross_weight = gaussian_ramp(progress.fraction, settings.ramp_fraction) * settings.cross_weight
         logits = {name: network(batch.image) for name, network in self.networks.items()}
-        labels = {name: pseudo_label(each.detach(), batch.valid) for name, each in logits.items()}
+        labels = {name: pseudo_label(each.detach(), batch) for name, each in logits.items()}
         terms: Terms = {name: {} for name in logits}
         for (name, own), other in zip(logits.items(), reversed(labels.values()), strict=True):
             if settings.supervised_weight > 0:

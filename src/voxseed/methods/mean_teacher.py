@@ -1,9 +1,8 @@
-"""Mean teacher: a network agrees with the average of its own past on voxels that nobody annotated.
+"""Mean teacher: a network agrees with the average of its own past, wherever there is an image.
 
 Tarvainen and Valpola 2017.
 """
 
-import copy
 from typing import Any, Final
 
 import torch
@@ -15,6 +14,7 @@ from voxseed.losses.partial import PartialSupervisionLoss
 from voxseed.losses.ramp import gaussian_ramp
 from voxseed.methods.base import Batch, Method, Progress, Terms, register_method
 from voxseed.methods.moving_average import update_average
+from voxseed.methods.pseudo_labels import frozen_copy
 from voxseed.settings import Settings
 from voxseed.supervision.kinds import SupervisionKind
 
@@ -46,7 +46,7 @@ class MeanTeacher(Method):
         super().__init__(networks, settings)
         self._partial, self._consistency = PartialSupervisionLoss(), ConsistencyLoss()
         for name, network in networks.items():
-            self.teachers[name] = copy.deepcopy(network).requires_grad_(False)
+            self.teachers[name] = frozen_copy(network)
 
     def losses(self, batch: Batch, progress: Progress) -> Terms:
         """Two terms per network."""

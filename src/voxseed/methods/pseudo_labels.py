@@ -9,14 +9,19 @@ from voxseed.methods.base import Batch
 from voxseed.types import IGNORE
 
 
-def pseudo_label(scores: Tensor, valid: Tensor) -> Tensor:
-    """Most probable class (B, 1, I, J, K); IGNORE outside the valid region.
+def pseudo_label(scores: Tensor, batch: Batch) -> Tensor:
+    """Most probable class (B, 1, I, J, K) of those that may occur in the case; IGNORE outside the valid region.
 
     Args:
         scores: (B, C, I, J, K), logits or probabilities.
-        valid: (B, 1, I, J, K), bool.
+        batch: says where it is valid, and which classes are absent.
     """
-    return torch.where(valid, scores.argmax(dim=1, keepdim=True), IGNORE)
+    return torch.where(batch.valid, without_absent(scores, batch).argmax(dim=1, keepdim=True), IGNORE)
+
+
+def without_absent(scores: Tensor, batch: Batch) -> Tensor:
+    """Scores (B, C, I, J, K), those of absent classes below all others."""
+    return scores.masked_fill(batch.absent[:, :, None, None, None], float("-inf"))
 
 
 def frozen_copy(network: nn.Module) -> nn.Module:
@@ -44,4 +49,4 @@ def noisy_label(batch: Batch, probabilities: Tensor, keep_annotated: bool) -> tu
     """
     certain = batch.certain & keep_annotated
     given = certain | (batch.annotated & ~batch.certain)
-    return torch.where(given, batch.target, pseudo_label(probabilities, batch.valid)), certain
+    return torch.where(given, batch.target, pseudo_label(probabilities, batch)), certain

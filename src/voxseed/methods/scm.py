@@ -62,7 +62,7 @@ class SelfAndCrossMonitoring(Method):
         terms: Terms = {}
         for name, network in self.networks.items():
             logits = network(batch.image)
-            label = torch.where(known, batch.target, pseudo_label(taught[name], batch.valid))
+            label = torch.where(known, batch.target, pseudo_label(taught[name], batch))
             terms[name] = {
                 "self": (1 - share) * self._self_loss(logits, label),
                 "cross": share * self._cross_loss(logits, taught[_other(name, taught)], batch.valid & ~known),

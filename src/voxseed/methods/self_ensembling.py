@@ -9,8 +9,8 @@ import torch.distributed as dist
 from pydantic import Field
 from torch import Tensor, nn
 
+from voxseed.losses.consistency import ConsistencyLoss
 from voxseed.losses.noise_robust_dice import NoiseRobustDiceLoss
-from voxseed.losses.shapes import SPACE, mean_over_samples, voxel_counts
 from voxseed.methods.base import Batch, Method, Progress, Terms, register_method
 from voxseed.methods.moving_average import update_average
 from voxseed.methods.pseudo_labels import frozen_copy, noisy_label
@@ -48,7 +48,7 @@ class SelfEnsembling(Method):
 
     def __init__(self, networks: nn.ModuleDict, settings: Any) -> None:
         super().__init__(networks, settings)
-        self._loss = NoiseRobustDiceLoss(settings.gamma)
+        self._loss, self._consistency = NoiseRobustDiceLoss(settings.gamma), ConsistencyLoss()
         self._recent: deque[float] = deque(maxlen=settings.history)
         self._newest = torch.tensor(0.0)
         ((self._member, network),) = networks.items()
@@ -65,7 +65,8 @@ class SelfEnsembling(Method):
         loss = self._loss(own, label)
         self._newest = loss.detach()
         is_better = self._loss(average, label) < self._newest
-        consistency = is_better * self.settings.consistency_weight * mean_squared_difference(own, average, batch.valid)
+        weight = is_better * self.settings.consistency_weight
+        consistency = weight * self._consistency(own, average, batch.valid)
         return {self._member: {"noise_robust_dice": loss, "consistency": consistency}}
 
     def after_step(self, progress: Progress) -> None:
@@ -83,18 +84,6 @@ class SelfEnsembling(Method):
     def load_state(self, state: dict[str, Any]) -> None:
         """Restore the recent losses."""
         self._recent = deque(state["recent"], maxlen=self.settings.history)
-
-
-def mean_squared_difference(a: Tensor, b: Tensor, valid: Tensor) -> Tensor:
-    """Mean over valid voxels and classes, then over samples: scalar.
-
-    Args:
-        a, b: (B, C, I, J, K), probabilities.
-        valid: (B, 1, I, J, K), bool.
-    """
-    count = voxel_counts(valid).squeeze(1)
-    sums = ((a - b).square().mean(dim=1, keepdim=True) * valid).sum(dim=SPACE).squeeze(1)
-    return mean_over_samples(sums / count.clamp(min=1), count > 0)
 
 
 def _mean_over_processes(value: Tensor) -> Tensor:

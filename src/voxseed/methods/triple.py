@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from voxseed.losses.partial import PartialSupervisionLoss
 from voxseed.methods.base import Batch, Progress, Terms, register_method
+from voxseed.methods.pseudo_labels import without_absent
 from voxseed.methods.second_stage import SecondStage
 from voxseed.methods.small_loss import kept_share, small_loss_voxels
 from voxseed.settings import Settings
@@ -54,7 +55,7 @@ class Triple(SecondStage):
         terms: Terms = {}
         for name, own in logits.items():
             first, second = (peer for peer in logits if peer != name)
-            mean = (probabilities[first] + probabilities[second]) / 2
+            mean = without_absent((probabilities[first] + probabilities[second]) / 2, batch)
             corrected = corrected_label(label, certain | (easy[first] & easy[second]), mean, settings.confidence)
             terms[name] = {"triple": self._loss(own, corrected)}
         return terms

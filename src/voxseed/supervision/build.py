@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxseed.data.annotation_sets import DENSE, NOISY_DENSE
-from voxseed.data.annotations import SCATTERED_POINTS, CaseAnnotation, ObjectBox, ObjectPoints
+from voxseed.data.annotations import EXTREME_POINTS, SCATTERED_POINTS, CaseAnnotation, ObjectBox, ObjectPoints
 from voxseed.data.grids import Grid, OnGrid, same_grid
 from voxseed.data.labels import Labels
 from voxseed.data.markups import object_name
@@ -18,8 +18,6 @@ from voxseed.supervision.expansion import ExpansionSettings, grow_object
 from voxseed.supervision.kinds import GrownObject, Supervision, SupervisionKind
 from voxseed.supervision.probabilities import hard_target, probability_maps
 from voxseed.types import BACKGROUND, IGNORE, BoolArray, LabelArray, Shape3
-
-_EXTREME_POINTS = "extreme-points"
 
 
 def build_supervision(
@@ -36,9 +34,10 @@ def build_supervision(
     Objects given by points are grown, objects given by boxes leave their box unlabelled; so do all where the kind is
     BOXES, whatever their points say. A voxel is background where every object whose box holds it says so: outside all
     boxes, or, growing from both sides, beyond the background threshold of each. Where foregrounds meet, the object with
-    the smaller ratio wins. Voxels that are not valid are background. Without any object nothing is known to be
-    background, unless all classes are absent. What is painted is taken as it is, above everything else. A map of the
-    protocol noisy-dense is not trusted: neither what it says nor which classes it lacks is certain.
+    the smaller ratio wins. Voxels that are not valid are background. Where nothing is said of a class, neither by an
+    object nor as absent, it may be anywhere, and nothing else is known to be background. What is painted is taken as it
+    is, above everything else. A map of the protocol noisy-dense is not trusted: neither what it says nor which classes
+    it lacks is certain.
 
     Of the kind PROBABILITY there are probability maps (see `probability_maps`), and every voxel of the target has the
     most probable class. Scattered points have such a target for every kind, because they leave nothing unlabelled.
@@ -55,7 +54,7 @@ def build_supervision(
     Raises:
         InputError: if an inside point lies outside the image, its object's box, or the valid region; if the outside
             points span no box; if a box lies outside the image; if the painted map lies on another grid; or
-            if nothing there gives a probability where one is needed.
+            if nothing there gives a probability, or says nothing of a class, where probabilities are needed.
         ShapeError: if image and valid do not fit each other.
     """
     if valid.shape != image.shape:
@@ -76,9 +75,9 @@ def build_supervision(
     objects += [_boxed(item, image, labels, case) for item in annotation.boxes]
     absent = frozenset(labels.class_index(name) for name in annotation.absent)
     target = _together(objects, image.shape, settings)
-    if not objects and len(absent) < len(labels.foreground):
-        target[:] = IGNORE
-    else:
+    if _unmentioned(annotation, labels):
+        target[target == BACKGROUND] = IGNORE
+    if objects or not _unmentioned(annotation, labels):
         target[~valid] = BACKGROUND
     painted = None
     if annotation.painted is not None:
@@ -108,13 +107,26 @@ def _probable(
         painted = _painted(annotation.painted, labels, case)
     grid = Grid(image.shape, image.affine)
     maps = probability_maps(annotation, grown, painted, grid, labels, settings.probability, case)
-    maps[:, ~valid] = 0
+    unmentioned = _unmentioned(annotation, labels)
+    if unmentioned and painted is None:
+        raise InputError(
+            f"Case {case}: nothing says where {unmentioned[0]!r} is, and probabilities are of every class everywhere. "
+            "Annotate it, or list it as absent in annotations.json."
+        )
+    maps[:, ~valid if painted is None else ~valid & (painted == IGNORE)] = 0
     objects = tuple(GrownObject(item.class_index, item.box.start, item.box.stop) for item in grown)
     absent = frozenset(labels.class_index(name) for name in annotation.absent)
     kept = maps if kind is SupervisionKind.PROBABILITY else None
     supervision = Supervision(kind, hard_target(maps), image.affine, objects, absent, probabilities=kept)
     is_noisy = annotation.protocol == NOISY_DENSE
     return replace(supervision, absent=frozenset(), trusted=False) if is_noisy else supervision
+
+
+def _unmentioned(annotation: CaseAnnotation, labels: Labels) -> list[str]:
+    """Classes of which neither an object nor the list of absent ones says anything."""
+    objects = [item.class_name for item in annotation.points] + [item.class_name for item in annotation.boxes]
+    mentioned = {*objects, *annotation.absent}
+    return [name for name in labels.foreground if name not in mentioned]
 
 
 def dense_supervision(label: Volume, labels: Labels) -> Supervision:
@@ -136,7 +148,7 @@ def dense_supervision(label: Volume, labels: Labels) -> Supervision:
 
 def object_boxes(annotation: CaseAnnotation, grid: OnGrid) -> list[tuple[Shape3, Shape3]]:
     """Voxel boxes, start and stop, of the objects that are annotated by points or boxes."""
-    faces_inside = annotation.protocol == _EXTREME_POINTS
+    faces_inside = annotation.protocol == EXTREME_POINTS
     boxes = [
         box_of_points(voxel_indices(points.outside_mm, grid.affine), grid.shape, faces_inside)
         if len(points.outside_mm)
@@ -182,7 +194,7 @@ def grow_points(
         InputError: as `build_supervision`.
     """
     inside, outside = voxel_indices(points.inside_mm, image.affine), voxel_indices(points.outside_mm, image.affine)
-    on_object = protocol == _EXTREME_POINTS
+    on_object = protocol == EXTREME_POINTS
     box = box_of_points(outside, image.shape, faces_inside=on_object)
     _require_inside(inside, box, valid, f"Case {case}, {object_name(points.class_name, points.object_number)}")
     known_outside = outside[:0] if on_object else outside
@@ -193,7 +205,7 @@ def grow_points(
 def _boxed_points(item: ObjectPoints, protocol: str, image: Image, labels: Labels, case: str) -> Growth:
     """The box that the outside points span, and nothing about what is in it."""
     outside = voxel_indices(item.outside_mm, image.affine)
-    box = box_of_points(outside, image.shape, faces_inside=protocol == _EXTREME_POINTS)
+    box = box_of_points(outside, image.shape, faces_inside=protocol == EXTREME_POINTS)
     _require_room(box, f"Case {case}, {object_name(item.class_name, item.object_number)}")
     return Growth(labels.class_index(item.class_name), box, None)
 

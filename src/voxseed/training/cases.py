@@ -147,7 +147,11 @@ class CaseSource:
 
     def _supervision_key(self, case: str) -> str:
         files = list(self._dataset.image_paths(case))
-        settings: dict[str, Any] = {"kind": self._kind, "preprocessing": self._preprocessing.model_dump(mode="json")}
+        settings: dict[str, Any] = {
+            "kind": self._kind,
+            "preprocessing": self._preprocessing.model_dump(mode="json"),
+            "labels": dict(self._dataset.labels),  # which value or name is which class index
+        }
         if self._kind is SupervisionKind.DENSE:
             return _key([*files, self._dataset.label_path(case)], settings)
         settings["annotation"] = annotation_digest(self._annotation(case))

@@ -25,6 +25,7 @@ from voxseed.training.plan import Networks, Plan, PlannedStage
 from voxseed.training.planes import planes_of, require_same_planes
 from voxseed.training.settings import RunSettings
 from voxseed.training.stages import whole_epochs
+from voxseed.training.starts import preprocessing_of
 from voxseed.training.step_time import measured_seconds_per_iteration
 from voxseed.training.unused import unused
 from voxseed.types import Shape3, Spacing
@@ -37,7 +38,13 @@ THICK_SLICE_RATIO = 3.0
 
 
 def fit_preprocessing(job: Job) -> Preprocessing:
-    """Decide the working grid and the intensities' scale on the training cases."""
+    """Decide the working grid and the intensities' scale on the training cases, or keep what networks were trained on.
+
+    Raises:
+        InputError: if the networks to start from were not trained alike, or on another grid or scale than is asked for.
+    """
+    if job.starts:
+        return preprocessing_of(job.starts, job.settings.preprocessing)
     return Preprocessing.fit(job.dataset, job.train_cases, job.settings.preprocessing, _annotated_boxes(job))
 
 
@@ -57,12 +64,13 @@ def make_plan(job: Job, preprocessing: Preprocessing) -> Plan:
     """
     settings, data = job.settings, job.dataset
     shapes = [preprocessing.working_shape(data.read_grid(case)) for case in job.train_cases]
+    val_shapes = [preprocessing.working_shape(data.read_grid(case)) for case in job.val_cases]
     planes = planes_of(job)
     stages = plan_stages(job.recipe, settings, job.device, planes)
     members = tuple(dict.fromkeys(member for stage in stages for member in stage.members))
     wanted = settings.training.patch_shape
     patch = plan_patch(_median_shape(shapes), PATCH_VOXELS[job.device]) if wanted == "auto" else wanted
-    networks = plan_networks(settings, members, preprocessing.spacing_mm, patch, _architectures(stages))
+    networks = plan_networks(settings, members, preprocessing.spacing_mm, patch, architectures_of(stages))
     require_same_planes(job.starts, planes)
     networks |= {member: start.arguments for member, start in job.starts.items() if member in networks}
     patch = rounded_patch(patch, networks)
@@ -85,7 +93,7 @@ def make_plan(job: Job, preprocessing: Preprocessing) -> Plan:
         seconds_per_iteration=measured_seconds_per_iteration(
             networks, channels, classes, patch, settings.training.batch_size, job.device, job.precision
         ),
-        cache_bytes=estimated_bytes(shapes, 4 * channels + 2 + _map_bytes(job, classes)),
+        cache_bytes=estimated_bytes([*shapes, *val_shapes], 4 * channels + 2 + _map_bytes(job, classes)),
         cache=job.cache.folder,
         oracles=job.oracles,
         planes=planes,
@@ -134,7 +142,7 @@ def plan_networks(
     return planned
 
 
-def _architectures(stages: Sequence[PlannedStage]) -> dict[str, str]:
+def architectures_of(stages: Sequence[PlannedStage]) -> dict[str, str]:
     """Member → what the first stage that has a say in it wants it to be."""
     wanted: dict[str, str] = {}
     for stage in stages:

@@ -75,7 +75,8 @@ def _planned(job: Job, resume: bool, on_plan: Callable[[Plan], None] | None) -> 
     plan = make_plan(job, fit_preprocessing(job))
     if on_plan is not None:
         on_plan(plan)
-    job.cache.require_room(plan.cache_bytes)
+    if not job.folder.exists:  # what a run that goes on needs is in the cache
+        job.cache.require_room(plan.cache_bytes)
     return plan
 
 

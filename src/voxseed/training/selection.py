@@ -20,7 +20,7 @@ from voxseed.inference.sliding_window import sliding_window
 from voxseed.metrics.overlap import dice
 from voxseed.training.cases import TrainingCase
 from voxseed.training.stages import Weights
-from voxseed.types import Shape3
+from voxseed.types import IGNORE, Shape3
 
 _EVALUATIONS = 10
 _log = logging.getLogger(__name__)
@@ -61,7 +61,8 @@ class BestOnDense(Callback):
             )
             predicted = probabilities.argmax(dim=0).cpu().numpy() * case.image.read("valid")
             truth = case.supervision.read("target")
-            scores += [dice(predicted == index, truth == index) for index in range(1, probabilities.shape[0])]
+            known = truth != IGNORE
+            scores += [dice((predicted == index) & known, truth == index) for index in range(1, probabilities.shape[0])]
         network.train()
         return float(np.mean(scores))
 

@@ -1,12 +1,13 @@
 """Networks of earlier runs to start from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from voxseed.data.preprocessing import Preprocessing, PreprocessingSettings
 from voxseed.errors import InputError
 from voxseed.inference.model_files import DESCRIPTION_NAME, load_model
 
@@ -18,10 +19,12 @@ class Start:
     Attributes:
         arguments: of `build_network`, but for channels and classes, with "architecture".
         state: its state dict.
+        preprocessing: that it was trained on.
     """
 
     arguments: dict[str, Any]
     state: dict[str, Tensor]
+    preprocessing: Preprocessing
 
 
 def read_starts(texts: Sequence[str], channels: tuple[str, ...], labels: dict[str, int]) -> dict[str, Start]:
@@ -34,6 +37,41 @@ def read_starts(texts: Sequence[str], channels: tuple[str, ...], labels: dict[st
         InputError: if a text is not of that form, or the model cannot be used here.
     """
     return {text.partition("=")[0]: _read_start(text, channels, labels) for text in texts}
+
+
+def preprocessing_of(starts: Mapping[str, Start], wanted: PreprocessingSettings) -> Preprocessing:
+    """What all networks to start from were trained on, and know: their working grid and scale of intensities.
+
+    Args:
+        starts: at least one.
+        wanted: what the user chose; `auto` leaves it to the networks.
+
+    Raises:
+        InputError: if they were trained on different ones, or the user asks for another.
+    """
+    (member, first), *others = starts.items()
+    for other, start in others:
+        if start.preprocessing != first.preprocessing:
+            raise InputError(
+                f"--from: {member} and {other} were trained on different grids or intensities "
+                f"({_described(first.preprocessing)}; {_described(start.preprocessing)}). "
+                "Start from networks of one run, or of runs on the same cases with the same settings."
+            )
+    known = first.preprocessing
+    other_grid = wanted.spacing_mm not in ("auto", known.spacing_mm)
+    other_scale = any(wanted.normalisation not in ("auto", each.kind) for each in known.normalisations)
+    if other_grid or other_scale:
+        raise InputError(
+            f"--from: {member} was trained on {_described(known)}. Leave preprocessing.spacing_mm and "
+            "preprocessing.normalisation out; the network's own are taken."
+        )
+    return known
+
+
+def _described(preprocessing: Preprocessing) -> str:
+    spacing = " × ".join(f"{size:.4g}" for size in preprocessing.spacing_mm)
+    scales = ", ".join(str(each.model_dump(exclude_none=True)) for each in preprocessing.normalisations)
+    return f"{spacing} mm, {scales}"
 
 
 def _read_start(text: str, channels: tuple[str, ...], labels: dict[str, int]) -> Start:
@@ -55,4 +93,4 @@ def _read_start(text: str, channels: tuple[str, ...], labels: dict[str, int]) ->
         )
     described = found.networks[source_member]
     arguments = {"architecture": described.architecture, **described.arguments}
-    return Start(arguments, dict(model.networks[source_member].state_dict()))
+    return Start(arguments, dict(model.networks[source_member].state_dict()), found.preprocessing)

@@ -105,14 +105,8 @@ class Annotations:
 
         Raises:
             UnknownNameError: if it cannot be simulated.
-            InputError: if the given set cannot be used, or is given for a row that simulates, or the simulation's
-                settings are wrong.
+            InputError: if the given set cannot be used, or the simulation's settings are wrong.
         """
-        if wanted.always_simulated and self.given is not None:
-            raise InputError(
-                f"--annotations {self.given}: some rows simulate {wanted.protocol} with {dict(wanted.simulated)}. "
-                "Choose others by --rows."
-            )
         name = self._name_of(wanted)
         if name is not None:
             self.data.annotations(name)

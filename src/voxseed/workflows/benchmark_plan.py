@@ -9,6 +9,8 @@ from voxseed.benchmarks.code_version import code_digest
 from voxseed.benchmarks.definitions import Cases, Row, Table
 from voxseed.benchmarks.records import RowFolder, RowKey
 from voxseed.data.datasets import Dataset
+from voxseed.data.planes import PLANES
+from voxseed.devices import best_precision, resolve_device
 from voxseed.errors import InputError
 from voxseed.methods.base import METHODS
 from voxseed.methods.recipes import RECIPES, get_recipe
@@ -16,7 +18,7 @@ from voxseed.networks.base import NETWORKS
 from voxseed.settings import assignments
 from voxseed.supervision.kinds import SupervisionKind
 from voxseed.training.plan import PlannedStage
-from voxseed.training.planning import PATCH_VOXELS, plan_stages
+from voxseed.training.planning import PATCH_VOXELS, architectures_of, plan_stages
 from voxseed.training.settings import RunSettings, load_run_settings, section_name
 from voxseed.workflows.benchmark_annotations import Annotations, RowAnnotations, WantedAnnotations
 from voxseed.workflows.train import cases_to_train_on, supervision_kind
@@ -110,6 +112,7 @@ class Planner:
             if network.architecture != "auto":
                 NETWORKS.get(network.architecture)
         if self._learns_from_annotations(row):
+            self._require_own_annotations(name, row)
             self.order.annotations.require(self._wanted(row))
 
     def plan(self, name: str, seed: int) -> PlannedRow:
@@ -169,12 +172,31 @@ class Planner:
         return load_run_settings(self.order.preset, None, overrides)
 
     def _stages(self, row: Row, settings: RunSettings) -> tuple[PlannedStage, ...]:
-        return () if row.method is None else plan_stages(get_recipe(row.method), settings, self.order.device_type)
+        return (
+            ()
+            if row.method is None
+            else plan_stages(
+                get_recipe(row.method),
+                settings,
+                self.order.device_type,
+                PLANES,  # whichever of them are annotated
+            )
+        )
 
     def _learns_from_annotations(self, row: Row) -> bool:
         if row.method is None:
             return row.run_of is None
         return supervision_kind(get_recipe(row.method)) is not SupervisionKind.DENSE
+
+    def _require_own_annotations(self, name: str, row: Row) -> None:
+        """A row that says how its annotations are simulated cannot take others."""
+        is_other = self.order.annotations.given is not None or self.order.protocol != self.table.protocol
+        if row.simulated and row.protocol is None and is_other:
+            others = [other for other, each in self.table.rows.items() if each.shown and not each.simulated]
+            raise InputError(
+                f"Row {name} simulates its own {self.table.protocol}, and cannot learn from what --annotations or "
+                f"--protocol names. Give --rows {','.join(others)}."
+            )
 
     def _wanted(self, row: Row) -> WantedAnnotations:
         simulated = {**self.table.simulated, **row.simulated}
@@ -207,6 +229,8 @@ class Planner:
         members = {member for stage in stages for member in stage.members} - started
         read["networks"] = {member: values["networks"].get(member) for member in sorted(members)}
         training = {key: value for key, value in values["training"].items() if key not in ("iterations", "workers")}
+        if training["precision"] == "auto":
+            training["precision"] = best_precision(resolve_device(self.order.device))
         if training["patch_shape"] == "auto":
             training["patch_shape"] = f"at most {PATCH_VOXELS[self.order.device_type]} voxels"
         read["training"] = training
@@ -275,12 +299,14 @@ def _paper_shares() -> tuple[float, ...]:
 
 
 def _network_modules(stages: tuple[PlannedStage, ...], settings: RunSettings) -> set[str]:
-    """Where the architectures are; `auto` may be either of two."""
-    wanted = {
-        settings.networks[member].architecture
+    """Where the architectures are; `auto` is what the method says, or may be either of two."""
+    by_method = architectures_of(stages)
+    chosen = {
+        member: settings.networks[member].architecture
         for stage in stages
         for member in stage.members
         if member in settings.networks
     }
+    wanted = {by_method.get(member, name) if name == "auto" else name for member, name in chosen.items()}
     names = (wanted - {"auto"}) | ({"unet3d", "unet2.5d"} if "auto" in wanted else set())
     return {NETWORKS.get(name).__module__ for name in names}

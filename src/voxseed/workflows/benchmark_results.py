@@ -10,6 +10,7 @@ import numpy as np
 import yaml
 
 from voxseed.benchmarks.definitions import Row
+from voxseed.benchmarks.definitions import Table as Definition
 from voxseed.benchmarks.records import RowRecord
 from voxseed.data.volumes import Volume
 from voxseed.errors import InputError, UnknownNameError
@@ -58,6 +59,12 @@ class _Finished:
     planned: tuple[PlannedRow, ...]
     records: tuple[RowRecord, ...]
 
+    @property
+    def is_given(self) -> bool:
+        """Whether it learns from annotations that somebody gave, not from simulated ones."""
+        annotations = self.planned[0].annotations
+        return annotations is not None and annotations.simulation is None
+
     def result(self) -> ResultRow:
         """For the table."""
         training = [record.seconds["training"] for record in self.records if "training" in record.seconds]
@@ -91,7 +98,7 @@ def write_results(name: str, planner: Planner, baseline: str | None = None) -> W
     there, results = found
     table, out = planner.table, planner.order.out
     overlays, overlay_notes = _overlays(planner, there, results.rows)
-    figure = _figure(planner, results.rows, LIGHT)
+    figure = _figure(planner, there, results.rows, LIGHT)
     _write_bytes(out / f"{name}.png", figure)
     for kind, picture in overlays.items():
         _write_bytes(out / f"{name}-{kind}.png", picture.png)
@@ -101,7 +108,7 @@ def write_results(name: str, planner: Planner, baseline: str | None = None) -> W
         notes=(*_notes(planner, there, results.baseline), *overlay_notes),
         table=results.table(),
         table_note=_TABLE_NOTE,
-        figure=Picture("Figure", figure, f"Figure of {table.title}", _figure(planner, results.rows, DARK)),
+        figure=Picture("Figure", figure, f"Figure of {table.title}", _figure(planner, there, results.rows, DARK)),
         overlays=tuple(overlays.values()),
         origins=_origins(there),
         settings=tuple((each.row.title, _settings_text(each.records[0])) for each in there),
@@ -191,6 +198,12 @@ def _notes(planner: Planner, there: Sequence[_Finished], baseline: str) -> tuple
     notes += [
         f"{each.row.title} uses {each.row.oracle}, which a user would not have." for each in there if each.row.oracle
     ]
+    own = [f"{each.row.title}, {_simulated(each.row)}" for each in there if each.row.simulated]
+    if own:
+        notes.append(f"With annotations of their own, simulated: {'; '.join(own)}.")
+    unplaced = [each.row.title for each in there if each.is_given and each.name in _on_simulated_axes(table)]
+    if unplaced:
+        notes.append(f"Not in the figure, because their annotations are the dataset's own: {', '.join(unplaced)}.")
     if baseline not in names:
         notes.append(f"Nothing is tested: the baseline {baseline} is not there yet.")
     absent = [_with_origin(name, row) for name, row in table.rows.items() if row.shown and name not in names]
@@ -239,12 +252,24 @@ def _settings_text(record: RowRecord) -> str:
     return yaml.safe_dump({**record.key.settings, "starts_from": record.key.starts_from}, sort_keys=False)
 
 
-def _figure(planner: Planner, rows: Sequence[ResultRow], theme: Theme) -> bytes:
+def _simulated(row: Row) -> str:
+    return ", ".join(f"{key} {value}" for key, value in row.simulated.items())
+
+
+def _on_simulated_axes(table: Definition) -> set[str]:
+    """Rows on lines of the figure along which simulated annotations differ; a set of somebody's has no place there."""
+    panels = table.figure.panels if table.figure else ()
+    lines = [line for panel in panels for line in panel.lines.values()]
+    return {name for line in lines if any(table.rows[row].simulated for row in line) for name in line}
+
+
+def _figure(planner: Planner, there: Sequence[_Finished], rows: Sequence[ResultRow], theme: Theme) -> bytes:
     """Curves over what the table varies, or the Dice of every row; of the mean over classes where there are several."""
     figure = planner.table.figure
     if figure is None:
         return intervals_png({row.title: _estimate(row, "dice") for row in rows}, TITLES["dice"], theme)
-    by_name = {row.name: row for row in rows}
+    unplaced = {each.name for each in there if each.is_given} & _on_simulated_axes(planner.table)
+    by_name = {row.name: row for row in rows if row.name not in unplaced}
     panels = {
         panel.axis: [
             _curve(name, metric, {value: by_name[row] for row, value in line.items() if row in by_name}, figure.metrics)

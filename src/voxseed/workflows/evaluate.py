@@ -100,9 +100,9 @@ def evaluate(
     pairing = pair_files(predictions, labels)
     others = [] if against is None else _comparable(against, pairing)
     rows = evaluate_pairs(pairing, tolerance_mm=tolerance_mm)
+    calibrations = measure_calibration(pairing, predictions / PROBABILITIES_FOLDER)
     write_metrics(out, rows)
     write_record(out, EvaluationRecord(predictions, labels, pairing.dataset, tolerance_mm, against))
-    calibrations = measure_calibration(pairing, predictions / PROBABILITIES_FOLDER)
     if calibrations:
         write_calibration(calibration_path(out), calibrations)
     else:

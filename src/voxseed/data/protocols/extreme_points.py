@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from voxseed.data.annotations import CaseAnnotation, ObjectPoints
+from voxseed.data.annotations import EXTREME_POINTS, CaseAnnotation, ObjectPoints
 from voxseed.data.grids import spacing_of
 from voxseed.data.labels import Labels
 from voxseed.data.protocols.base import PROTOCOLS, Simulation, SimulationSettings
@@ -10,7 +10,7 @@ from voxseed.data.protocols.objects import DenseObject, find_objects, to_mm
 from voxseed.types import FloatArray, LabelArray
 
 
-@PROTOCOLS.register("extreme-points")
+@PROTOCOLS.register(EXTREME_POINTS)
 def simulate_extreme_points(
     label: LabelArray, affine: FloatArray, labels: Labels, rng: np.random.Generator, settings: SimulationSettings
 ) -> Simulation:
@@ -25,7 +25,7 @@ def simulate_extreme_points(
         inside = item.inside_voxels(settings.inside_points, rng)
         extremes = _jittered(item, item.extreme_voxels(rng), inside, rng, settings)
         points.append(ObjectPoints(item.class_name, item.object_number, to_mm(inside, affine), to_mm(extremes, affine)))
-    annotation = CaseAnnotation("extreme-points", points=tuple(points), absent=found.absent)
+    annotation = CaseAnnotation(EXTREME_POINTS, points=tuple(points), absent=found.absent)
     return Simulation(annotation, found.counts, found.skipped)
 
 

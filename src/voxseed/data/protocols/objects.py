@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from voxseed.data.labels import Labels
 from voxseed.data.protocols.base import SimulationSettings
-from voxseed.types import BoolArray, FloatArray, LabelArray, Shape3, Spacing
+from voxseed.types import IGNORE, BoolArray, FloatArray, LabelArray, Shape3, Spacing
 
 NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 _DEEP = 0.5
@@ -112,13 +112,14 @@ def find_objects(label: LabelArray, labels: Labels, spacing_mm: Spacing, setting
     The largest part of a class is an object however small it is; other parts need `min_object_voxels`.
 
     Args:
-        label: (I, J, K) class indices.
+        label: (I, J, K) class indices, IGNORE where nobody looked.
         labels: of the dataset.
         spacing_mm: along each axis.
         settings: of the simulation.
     """
     objects: list[DenseObject] = []
     skipped, absent = {}, set()
+    is_complete = not (label == IGNORE).any()  # or else a class may be where nobody looked
     for class_index, name in enumerate(labels.foreground, start=1):
         parts, count = ndimage.label(label == class_index, structure=NEIGHBOURS)
         sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
@@ -130,7 +131,7 @@ def find_objects(label: LabelArray, labels: Labels, spacing_mm: Spacing, setting
             mask = parts[boxes[part]] == part + 1
             objects.append(DenseObject(name, number, mask, start, label.shape, spacing_mm))
         skipped[name] = count - len(kept)
-        if count == 0:
+        if count == 0 and is_complete:
             absent.add(name)
     return FoundObjects(tuple(objects), skipped, frozenset(absent))
 

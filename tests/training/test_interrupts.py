@@ -9,11 +9,17 @@ import pytest
 BLOCKED = """
 import ctypes, sys
 from voxseed.training.interrupts import stops_in_time
-libc, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(128)
+libc, mutex, told = ctypes.CDLL(None), ctypes.create_string_buffer(128), False
 with stops_in_time({grace}):
     libc.pthread_mutex_lock(mutex)
-    print("ready", flush=True)
-    libc.pthread_mutex_lock(mutex)  # for ever, and no signal is heard in it
+    while True:
+        try:
+            if not told:
+                told = True
+                print("ready", flush=True)
+            libc.pthread_mutex_lock(mutex)  # for ever, and no signal is heard in it
+        except KeyboardInterrupt:  # heard before
+            pass
 """
 LISTENING = """
 import time

@@ -11,18 +11,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from filelock import FileLock
 
 from voxseed.benchmarks.records import COMPLETE
 from voxseed.data.datasets import Dataset
 from voxseed.data.volumes import Volume, read_label, write_volume
+from voxseed.devices import best_precision
 from voxseed.errors import InputError, InterruptedRunError, UnknownNameError
+from voxseed.methods.recipes import get_recipe
+from voxseed.training.planning import plan_stages
 from voxseed.training.run_folder import RunFolder, RunRecord, StageRecord
+from voxseed.training.settings import load_run_settings
 from voxseed.workflows import benchmark_plan, benchmark_results, benchmark_rows, benchmark_work
-from voxseed.workflows.benchmark import benchmark
+from voxseed.workflows.benchmark import benchmark, table_planners
+from voxseed.workflows.benchmark_plan import network_modules
 
 TABLE = """
 title: <b>Mine</b>
+source: Zhai et al. 2023
 baseline: partial
 rows:
   full:
@@ -219,6 +226,34 @@ def test_a_row_is_made_again_if_a_setting_changed_that_it_reads(
     said = run()
     assert trainings.names() == []  # those of the first settings are still there
     assert not any("made again because" in sentence for sentence in said)
+
+
+@pytest.mark.parametrize(
+    ("row", "setting", "changes"),
+    [
+        ("cross-teaching", "networks.axial.width=4", True),
+        ("cross-teaching", "networks.coronal.arguments={kernel: 5}", True),
+        ("cross-teaching", "networks.second.width=4", False),
+        ("cross-teaching", "training.precision=fp32", best_precision(torch.device("cpu")) != "fp32"),
+        ("cross-teaching", "training.precision=bf16", best_precision(torch.device("cpu")) != "bf16"),
+        ("partial-slices", "networks.axial.width=4", False),
+    ],
+)
+def test_the_key_of_a_row_holds_every_network_that_is_trained(
+    dataset: Path, tmp_path: Path, row: str, setting: str, changes: bool
+) -> None:
+    keys = set()
+    for overrides in ((), (setting,)):
+        planners = table_planners("cross-teaching", dataset, tmp_path, overrides=overrides, device="cpu")
+        keys.add(planners["cross-teaching"].plan(row, seed=0).key.digest)
+    assert len(keys) == 1 + changes
+
+
+def test_the_key_of_a_row_holds_the_code_of_what_auto_is() -> None:
+    settings = load_run_settings(None, None, [])
+    assert network_modules(plan_stages(get_recipe("pw4medseg"), settings, "cpu"), settings) == {
+        "voxseed.networks.probabilistic_unetr"
+    }
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from voxseed.settings import read_yaml, validate
 ALL: Final = "all"
 """Every table of a protocol."""
 _SUFFIX = ".yaml"
+_SOURCE_OF_COMMON = "Zhai et al. 2023"
 
 
 def table_names() -> list[str]:
@@ -67,16 +68,18 @@ def _validated(values: dict[str, Any], origin: str) -> Table:
     """A row without content is the one of that name in `common_rows.yaml`."""
     rows = values.get("rows")
     if isinstance(rows, dict):
-        filled = {name: _common_row(name, origin) if row is None else row for name, row in rows.items()}
+        is_same = str(values.get("source", "")).startswith(_SOURCE_OF_COMMON)
+        filled = {name: _common_row(name, origin, is_same) if row is None else row for name, row in rows.items()}
         values = {**values, "rows": filled}
     return validate(Table, values, origin)
 
 
-def _common_row(name: str, origin: str) -> dict[str, Any]:
+def _common_row(name: str, origin: str, with_published: bool) -> dict[str, Any]:
+    """With the published numbers, if the table is of the paper that has them."""
     common = _common_rows()
     if name not in common:
         raise InputError(f"{origin}: row {name!r} has no content and is none of {', '.join(common)}. Describe it.")
-    return common[name]
+    return {key: value for key, value in common[name].items() if key != "published" or with_published}
 
 
 @cache

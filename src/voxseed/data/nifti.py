@@ -24,6 +24,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _HEADER_BYTES = {348: nib.Nifti1Image, 540: nib.Nifti2Image}
 _MM_PER_UNIT = {1: 1000.0, 3: 0.001}  # NIfTI's codes of metre and micrometre; without a unit mm is meant
 _SPACE_UNIT_BITS = 0x07
+_ISAL_ERROR: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]  # its stub calls it an instance
 _DAMAGE = (
     ImageFileError,
     HeaderDataError,
@@ -31,7 +32,7 @@ _DAMAGE = (
     EOFError,
     OSError,
     zlib.error,
-    igzip_lib.IsalError,
+    _ISAL_ERROR,
     ValueError,
     OverflowError,
     MemoryError,

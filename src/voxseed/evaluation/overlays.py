@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from textwrap import fill
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -20,6 +21,8 @@ _MARGIN_MM = 12.0
 _MARGIN_SHARE = 0.3
 _WIDTH_INCHES = 9.0
 _MOST_COLUMNS = 4
+_CAPTION_CHARACTERS = 140
+"""Of all columns side by side, at the size of the captions."""
 _GROUND = "#0b0d10"
 _LETTER_PLACES = (
     (0.02, 0.5, "left", "center"),
@@ -110,12 +113,13 @@ def overlay_rows_png(image: Volume, predictions: Mapping[str, Volume], label: Vo
     columns = min(_MOST_COLUMNS, len(shown))
     lines = -(-len(shown) // columns)
     panel_inches = _WIDTH_INCHES / columns
-    height = lines * (panel_inches * extents[plane.up] / extents[plane.across] + 0.3)
+    caption_lines = max(fill(caption, _CAPTION_CHARACTERS // columns).count("\n") + 1 for caption in shown)
+    height = lines * (panel_inches * extents[plane.up] / extents[plane.across] + 0.15 + 0.15 * caption_lines)
     figure = Figure(figsize=(_WIDTH_INCHES, height), layout="constrained")
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     for panel, (caption, prediction) in zip(panels, shown.items(), strict=False):
         _draw(panel, (image, prediction, label), plane, box, center)
-        panel.set_title(caption, color="#e6ebf0", fontsize=8)
+        panel.set_title(fill(caption, _CAPTION_CHARACTERS // columns), color="#e6ebf0", fontsize=8)
     for panel in panels:
         panel.set_axis_off()
     _scale_bar(panels[0], extents[plane.across])

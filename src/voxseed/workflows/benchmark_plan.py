@@ -270,7 +270,7 @@ class Planner:
         if row.method is None:
             return code_digest(_MEASURING if row.run_of else _GROWING)
         methods = {METHODS.get(stage.method).__module__ for stage in stages}
-        return code_digest([*_TRAINING, *methods, *_network_modules(stages, settings)])
+        return code_digest([*_TRAINING, *methods, *network_modules(stages, settings)])
 
 
 def measured_cases(data: Dataset, measured_on: str) -> tuple[str, ...]:
@@ -298,7 +298,7 @@ def _paper_shares() -> tuple[float, ...]:
     return tuple(stage.share for stage in RECIPES["pa-seg"].stages)
 
 
-def _network_modules(stages: tuple[PlannedStage, ...], settings: RunSettings) -> set[str]:
+def network_modules(stages: tuple[PlannedStage, ...], settings: RunSettings) -> set[str]:
     """Where the architectures are; `auto` is what the method says, or may be either of two."""
     by_method = architectures_of(stages)
     chosen = {

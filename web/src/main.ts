@@ -104,7 +104,9 @@ export class App {
     const { begun, whole, coarse } = arriving ?? downloadChannel(session.path, channel);
     const content = await begun;
     if (session !== this.session) return;
+    session.isShown = true;
     this.stage.show(content, session.grid);
+    this.panel.show();
     const [small] = await Promise.all([coarse, whole]);
     if (session !== this.session) return;
     const colours = this.dataset.classes.map((_, index) => colour(index + 1));
@@ -204,6 +206,8 @@ export class App {
     if (!session.readOnly) release(session.path);
     this.session = null;
     this.review?.leave();
+    this.stage.clear();
+    this.panel.show();
     await this.refreshCases();
   }
 

@@ -122,7 +122,7 @@ export class Panel {
     const onlyLooks = this.app.review !== null && stage.mode === "look";
     find("#objects-section").hidden = onlyLooks;
     find("#roles-section").hidden = find("#growth-section").hidden = stage.mode === "paint" || onlyLooks;
-    find("#solid").classList.toggle("away", session === null || !stage.in3D);
+    find("#solid").classList.toggle("away", !stage.isSolid);
     this.showGuide();
     this.showObjects();
     this.showRoles();
@@ -217,7 +217,11 @@ export class Panel {
 
   private showObjects(): void {
     const { session, dataset } = this.app;
-    if (session === null) return;
+    if (session === null) {
+      find("#objects").replaceChildren();
+      find("#absent").replaceChildren();
+      return;
+    }
     const rows = session.objects.map((item) => {
       const swatch = make("span", { className: "swatch" });
       swatch.style.background = css(colour(dataset.classes.indexOf(item.class_name) + 1));

@@ -33,6 +33,8 @@ export class Session {
   threshold: number;
   /** Another tab writes to this case. */
   readOnly = false;
+  /** Slices of this case are on the screen; nobody knows what is placed or painted before. */
+  isShown = false;
   private undone: Step[] = [];
   private done: Step[] = [];
   private stroke: { axis: Axis; index: number; before: Uint8Array; last: Vec3 } | null = null;
@@ -58,6 +60,10 @@ export class Session {
   /** Grow every object; for when the volume is shown, because the server is busy with it then. */
   growAll(): void {
     this.objects.forEach((item) => void this.grow(item));
+  }
+
+  private get canAnnotate(): boolean {
+    return this.isShown && !this.readOnly;
   }
 
   get canUndo(): boolean {
@@ -102,7 +108,7 @@ export class Session {
 
   /** Place a point of the role that is asked for; a second one of a direction takes the place of the first. */
   place(voxel: Vec3): void {
-    if (this.readOnly) return;
+    if (!this.canAnnotate) return;
     const item = this.current ?? this.addObject(this.dataset.classes[0]);
     const role = this.role ?? "inside";
     const others = role === "inside" ? item.points : item.points.filter((point) => point.role !== role);
@@ -130,7 +136,7 @@ export class Session {
   }
 
   setBox(low: Vec3, high: Vec3): void {
-    if (this.readOnly) return;
+    if (!this.canAnnotate) return;
     const item = this.current ?? this.addObject(this.dataset.classes[0]);
     const size = high.map((value, axis) => (value - low[axis] + 1) * this.grid.spacing[axis]) as Vec3;
     const center = low.map((value, axis) => (value + high[axis]) / 2) as Vec3;
@@ -150,7 +156,7 @@ export class Session {
   }
 
   beginStroke(axis: Axis, voxel: Vec3, radiusMm: number, value: number): void {
-    if (this.readOnly) return;
+    if (!this.canAnnotate) return;
     const at = rounded(voxel);
     this.stroke = { axis, index: at[axis], before: this.labels.slice(axis, at[axis]), last: at };
     this.continueStroke(at, radiusMm, value);
@@ -176,7 +182,7 @@ export class Session {
 
   /** Everything in a slice that nobody annotated becomes background, or what is given. */
   completeSlice(axis: Axis, index: number, rest?: Uint8Array): void {
-    if (this.readOnly) return;
+    if (!this.canAnnotate) return;
     const before = this.labels.slice(axis, index);
     const after = before.map((value, at) => (value === UNANNOTATED ? (rest?.[at] ?? 0) : value));
     this.paintStep(axis, [{ index, before, after }]);
@@ -188,7 +194,7 @@ export class Session {
 
   /** Interpolate a class between the slices on which it is painted. The server does it. */
   async fillBetween(axis: Axis, classIndex: number): Promise<void> {
-    if (this.readOnly) return;
+    if (!this.canAnnotate) return;
     await this.queue.saved();
     const { slices } = await ask<{ slices: SliceEdit[] }>("POST", `${this.path}/painted/between`, {
       axis,

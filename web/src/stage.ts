@@ -86,11 +86,25 @@ export class Stage {
     this.changed();
   }
 
+  /** Show nothing of the case that is left, on which a click could be meant for the next one. */
+  clear(): void {
+    this.slices.clear();
+    [this.small, this.smallShape] = [null, null];
+    [this.gesture, this.dragged, this.hover, this.corner] = [null, null, null, null];
+    document.querySelector("#position")!.textContent = "";
+    this.changed();
+  }
+
   /** All of it has arrived. The view in 3D comes last: without a graphics card it keeps the browser busy. */
   completed(coarse: ArrayBuffer, colours: Vec3[]): void {
     this.slices.completed();
     this.small = { content: coarse, colours };
     this.changed();
+  }
+
+  /** Whether the view in 3D is of the open case. */
+  get isSolid(): boolean {
+    return this.in3D && this.smallShape !== null;
   }
 
   get window(): [number, number] {
@@ -180,7 +194,7 @@ export class Stage {
   /** What a click does, at the cursor. */
   actAtCursor(): void {
     const { session } = this.app;
-    if (session === null) return;
+    if (session === null || !session.isShown) return;
     if (this.mode === "points") this.place(this.cursor);
     if (this.mode === "paint") {
       session.beginStroke(this.active, this.cursor, this.brushMm, this.brushValue);
@@ -212,7 +226,8 @@ export class Stage {
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;
       const shown = this.shown();
-      if (shown !== null) this.overlay.draw(this.slices.tiles(), shown);
+      if (shown === null) this.overlay.clear();
+      else this.overlay.draw(this.slices.tiles(), shown);
     });
   }
 
@@ -265,7 +280,10 @@ export class Stage {
     if (this.small !== null) {
       const { content, colours } = this.small;
       this.small = null;
-      this.smallShape = await this.solid.show(content, shown.grid, colours);
+      const smallShape = await this.solid.show(content, shown.grid, colours);
+      if (shown.grid !== this.app.session?.grid) return;
+      this.smallShape = smallShape;
+      this.app.panel.show();
     }
     if (this.smallShape !== null) this.solid.setLabels(smallCopy(shown, this.smallShape));
   }

@@ -80,6 +80,18 @@ export async function saved(page) {
   await page.waitForFunction(() => voxseed.queue.unsaved === 0);
 }
 
+/** Requests for a pattern wait until they may go on; `asked` resolves when the first one waits. */
+export async function hold(page, pattern) {
+  let [go, ask] = [];
+  const [free, asked] = [new Promise((done) => (go = done)), new Promise((done) => (ask = done))];
+  await page.route(pattern, async (route) => {
+    ask();
+    await free;
+    await route.continue().catch(() => undefined); // the page may not want it any more
+  });
+  return { asked, go };
+}
+
 /** Click where a voxel is drawn in a view: 2 axial, 1 coronal, 0 sagittal. */
 export async function click(page, axis, voxel) {
   await page.mouse.click(...(await screenOf(page, axis, voxel)));

@@ -147,6 +147,15 @@ interface Change {
 }
 
 const RETRY_MS = [500, 1000, 2000, 4000];
+const FULL_OR_UNWRITABLE = 507;
+
+/** Why a change may be saved later; empty if it is refused for good. */
+function whyLater(error: unknown): string {
+  const status = error instanceof Refused ? error.status : 0;
+  if (status === 401) return "Voxseed was started anew: open the address that it printed.";
+  if (status === FULL_OR_UNWRITABLE) return `${(error as Refused).message} Trying again.`;
+  return status === 0 || status >= 500 ? "No answer from Voxseed; trying again." : "";
+}
 
 /** Changes of one annotation set in order, one at a time; kept by the browser until the server has answered. */
 export class Queue {
@@ -158,7 +167,7 @@ export class Queue {
   constructor(
     setId: string,
     private readonly onStatus: (unsaved: number, problem: string) => void,
-    private readonly onRefused: (error: Refused) => void,
+    private readonly onRefused: (error: Refused, path: string) => void,
   ) {
     this.key = `voxseed-unsaved-${setId}`;
   }
@@ -207,16 +216,13 @@ export class Queue {
         this.onStatus(this.changes.length, "");
         await ask(method, path, body);
       } catch (error) {
-        if (!(error instanceof Refused) || error.status === 401 || error.status >= 500) {
-          const gone = error instanceof Refused && error.status === 401;
-          this.onStatus(
-            this.changes.length,
-            gone ? "Voxseed was started anew: open the address that it printed." : "No answer from Voxseed; trying again.",
-          );
+        const reason = whyLater(error);
+        if (reason !== "") {
+          this.onStatus(this.changes.length, reason);
           await new Promise((done) => setTimeout(done, RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)]));
           continue;
         }
-        this.onRefused(error);
+        this.onRefused(error as Refused, path);
       }
       failures = 0;
       this.changes.shift();

@@ -34,7 +34,7 @@ export class App {
     this.queue = new Queue(
       dataset.set_id,
       (unsaved, problem) => this.panel.showSaved(unsaved, problem),
-      (error) => this.refused(error),
+      (error, path) => this.changeRefused(error, path),
     );
     this.review = dataset.is_review ? new Review() : null;
     this.stage = new Stage(this);
@@ -91,8 +91,7 @@ export class App {
       this.refresh();
       this.prefetch(name);
     } catch (error) {
-      if (turn === this.opening) this.panel.showLoading(error instanceof Refused ? error.message : "No answer from Voxseed.");
-      if (!(error instanceof Refused) && !(error instanceof TypeError)) throw error;
+      if (turn === this.opening) this.panel.showLoading(sentenceOf(error));
     }
   }
 
@@ -232,6 +231,28 @@ export class App {
     }
   }
 
+  private changeRefused(error: Refused, path: string): void {
+    this.refused(error);
+    if (this.session !== null && path.startsWith(`${this.session.path}/`)) void this.reload(this.session);
+  }
+
+  /** Show what is saved of the open case, because what is shown is not. */
+  private async reload(session: Session): Promise<void> {
+    session.isStale = true;
+    await this.queue.saved();
+    try {
+      const info = await ask<CaseInfo>("GET", session.path);
+      const saved = await loadSession(info, this.dataset, this.queue, () => this.refresh());
+      if (session !== this.session) return;
+      [saved.readOnly, saved.isShown, saved.threshold] = [session.readOnly, session.isShown, session.threshold];
+      this.session = saved;
+      saved.growAll();
+      this.refresh();
+    } catch (error) {
+      if (session === this.session) this.panel.showLoading(sentenceOf(error));
+    }
+  }
+
   private refused(error: Refused): void {
     if (error.status === 409 && this.session !== null) this.session.readOnly = true;
     this.panel.announce(error.message, true);
@@ -244,6 +265,13 @@ export class App {
     if (next === undefined) return;
     setTimeout(() => void download(`${casePath(next.name)}/channels/${this.channel}?coarse=true`).catch(() => undefined), 1500);
   }
+}
+
+/** What went wrong, for the user. What is neither a refusal nor a missing answer is a defect, and thrown on. */
+function sentenceOf(error: unknown): string {
+  if (error instanceof Refused) return error.message;
+  if (error instanceof TypeError) return "No answer from Voxseed.";
+  throw error;
 }
 
 interface ArrivingChannel extends Arriving {

@@ -35,6 +35,8 @@ export class Session {
   readOnly = false;
   /** Slices of this case are on the screen; nobody knows what is placed or painted before. */
   isShown = false;
+  /** A change was refused: what is saved is another than what is shown, and loaded just now. */
+  isStale = false;
   private undone: Step[] = [];
   private done: Step[] = [];
   private stroke: { axis: Axis; index: number; before: Uint8Array; last: Vec3 } | null = null;
@@ -63,7 +65,7 @@ export class Session {
   }
 
   private get canAnnotate(): boolean {
-    return this.isShown && !this.readOnly;
+    return this.isShown && !this.readOnly && !this.isStale;
   }
 
   get canUndo(): boolean {
@@ -75,15 +77,15 @@ export class Session {
   }
 
   undo(): void {
-    const step = this.done.pop();
-    if (step === undefined || this.readOnly) return;
+    const step = this.canAnnotate ? this.done.pop() : undefined;
+    if (step === undefined) return;
     step.undo();
     this.undone.push(step);
   }
 
   redo(): void {
-    const step = this.undone.pop();
-    if (step === undefined || this.readOnly) return;
+    const step = this.canAnnotate ? this.undone.pop() : undefined;
+    if (step === undefined) return;
     step.redo();
     this.done.push(step);
   }
@@ -103,7 +105,7 @@ export class Session {
   }
 
   removeObject(item: PlacedObject): void {
-    this.step(item, { ...item, points: [], box: null }, true);
+    if (this.canAnnotate) this.step(item, { ...item, points: [], box: null }, true);
   }
 
   /** Place a point of the role that is asked for; a second one of a direction takes the place of the first. */
@@ -123,13 +125,13 @@ export class Session {
 
   drop(before: PlacedObject, after: PlacedObject): void {
     this.replace(after, before);
-    this.step(before, after);
+    if (this.canAnnotate) this.step(before, after);
   }
 
   /** Remove the last point of the role that is chosen, or the last one that was placed. */
   removePoint(): void {
     const item = this.current;
-    if (item === null || item.points.length === 0 || this.readOnly) return;
+    if (item === null || item.points.length === 0 || !this.canAnnotate) return;
     const ofRole = item.points.map((point) => point.role).lastIndexOf(this.role ?? "");
     const index = ofRole >= 0 ? ofRole : item.points.length - 1;
     this.step(item, { ...item, points: item.points.filter((_, each) => each !== index) });
@@ -144,12 +146,13 @@ export class Session {
   }
 
   removeBox(): void {
-    if (this.current !== null && this.current.box !== null && !this.readOnly) {
+    if (this.current !== null && this.current.box !== null && this.canAnnotate) {
       this.step(this.current, { ...this.current, box: null });
     }
   }
 
   setAbsent(classes: string[]): void {
+    if (!this.canAnnotate) return;
     this.absent = classes;
     void this.queue.add("PUT", `${this.path}/absent`, { classes });
     this.changed();

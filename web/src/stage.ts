@@ -52,6 +52,8 @@ export class Stage {
   private smallShape: Vec3 | null = null;
   /** A small copy that is not shown in 3D yet. */
   private small: { content: ArrayBuffer; colours: Vec3[] } | null = null;
+  /** Counts what was shown, so that a late answer about an earlier volume is known for one. */
+  private volume = 0;
   private solidTimer = 0;
   private frame = 0;
   private firstWindow: [number, number] = [0, 1];
@@ -78,8 +80,8 @@ export class Stage {
   /** Show slices of a volume that may still arrive. */
   show(content: ArrayBuffer, grid: Grid): void {
     this.slices.show(content, grid);
-    this.small = null;
-    this.smallShape = null;
+    this.volume += 1;
+    [this.small, this.smallShape] = [null, null];
     this.firstWindow = this.slices.window;
     this.arrange();
     this.goTo(grid.shape.map((size) => Math.floor((size - 1) / 2)) as Vec3);
@@ -89,6 +91,7 @@ export class Stage {
   /** Show nothing of the case that is left, on which a click could be meant for the next one. */
   clear(): void {
     this.slices.clear();
+    this.volume += 1;
     [this.small, this.smallShape] = [null, null];
     [this.gesture, this.dragged, this.hover, this.corner] = [null, null, null, null];
     document.querySelector("#position")!.textContent = "";
@@ -280,8 +283,9 @@ export class Stage {
     if (this.small !== null) {
       const { content, colours } = this.small;
       this.small = null;
+      const { volume } = this;
       const smallShape = await this.solid.show(content, shown.grid, colours);
-      if (shown.grid !== this.app.session?.grid) return;
+      if (volume !== this.volume) return;
       this.smallShape = smallShape;
       this.app.panel.show();
     }

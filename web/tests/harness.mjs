@@ -51,8 +51,8 @@ export async function openCase(context, server, name, in3D = false) {
   await page.setViewportSize({ width: 1100, height: 700 });
   page.problems = [];
   page.on("pageerror", (error) => page.problems.push(error.message));
-  // The browser logs every refusal; 409 is told to the user, and looked for there.
-  const isProblem = (message) => message.type() === "error" && !message.text().includes("409");
+  // The browser logs every refusal; these are told to the user, and looked for there.
+  const isProblem = (message) => message.type() === "error" && !/status of (409|422|507)/.test(message.text());
   page.on("console", (message) => isProblem(message) && page.problems.push(message.text()));
   page.on("request", (request) => {
     const { protocol, origin } = new URL(request.url());
@@ -90,6 +90,14 @@ export async function hold(page, pattern) {
     await route.continue().catch(() => undefined); // the page may not want it any more
   });
   return { asked, go };
+}
+
+/** Requests of a method for a pattern are answered with a sentence, until the function that is returned is called. */
+export async function refuse(page, method, pattern, status, sentence) {
+  const answer = (route) =>
+    route.request().method() === method ? route.fulfill({ status, json: { detail: sentence } }) : route.fallback();
+  await page.route(pattern, answer);
+  return () => page.unroute(pattern, answer);
 }
 
 /** Click where a voxel is drawn in a view: 2 axial, 1 coronal, 0 sagittal. */

@@ -1,6 +1,6 @@
 /** The page: opens cases, and joins the session, the views, the panel and the keys. */
 import type { CaseInfo, DatasetInfo, State } from "./api";
-import { ask, casePath, client, download, Queue, Refused, release } from "./api";
+import { ask, casePath, client, download, isTaken, Queue, Refused, release, whyLater } from "./api";
 import { type Arriving, receive } from "./arriving";
 import { colour } from "./guide";
 import { bindKeys } from "./keys";
@@ -28,6 +28,11 @@ export class App {
   session: Session | null = null;
   cases: (ListedCase | ReviewedCase)[] = [];
   channel = 0;
+  /** Why changes of another page are not saved yet; empty if there are none. */
+  lostProblem = "";
+  private isRecovering = false;
+  /** The case that was asked for last. */
+  private wanted = "";
   private opening = 0;
 
   constructor(readonly dataset: DatasetInfo) {
@@ -46,10 +51,11 @@ export class App {
   async start(): Promise<void> {
     this.stage.start();
     bindKeys(this);
-    const recovered = await this.queue.recover();
-    if (recovered > 0) this.panel.announce(`${recovered} changes that an earlier page could not save are saved now.`);
     await this.refreshCases();
-    setInterval(() => void this.heartbeat(), HEARTBEAT_MS);
+    setInterval(() => {
+      void this.heartbeat();
+      void this.recover();
+    }, HEARTBEAT_MS);
     if (this.review !== null) setInterval(() => void this.follow(), PREDICTING_MS);
     window.addEventListener("pagehide", () => {
       if (this.session !== null && !this.session.readOnly) release(this.session.path);
@@ -59,6 +65,7 @@ export class App {
     });
     window.addEventListener("hashchange", () => void this.openNamed());
     await this.openNamed();
+    await this.recover();
   }
 
   async refreshCases(): Promise<void> {
@@ -70,12 +77,14 @@ export class App {
   /** Open a case as its writer, or only to look if another tab writes to it. */
   async open(name: string, takeOver = false): Promise<void> {
     const turn = ++this.opening;
+    this.wanted = name;
     await this.leave();
     history.replaceState(null, "", `#${encodeURIComponent(name)}`);
     this.panel.showLoading(`Loading ${name}…`);
     try {
       const readOnly = !(await this.claim(name, takeOver));
       const path = casePath(name);
+      if (!readOnly) await this.sendLost(path);
       const channel = downloadChannel(path, this.channel);
       const info = await ask<CaseInfo>("GET", path);
       const session = await loadSession(info, this.dataset, this.queue, () => this.refresh());
@@ -215,10 +224,55 @@ export class App {
       await ask("POST", `${casePath(name)}/claim`, { client, take_over: takeOver });
       return true;
     } catch (error) {
-      if (!(error instanceof Refused) || error.status !== 409) throw error;
+      if (!isTaken(error)) throw error;
       void this.panel.askToTakeOver(error.message).then((take) => (take ? this.open(name, true) : undefined));
       return false;
     }
+  }
+
+  /** Send what earlier pages could not. Where another tab writes, that is tried again with every heartbeat. */
+  private async recover(): Promise<void> {
+    if (this.isRecovering) return;
+    this.isRecovering = true;
+    let problem = "";
+    for (const [path, count] of this.queue.lost()) {
+      if (this.isWriting(path)) continue; // sent when it was opened
+      try {
+        await this.recoverCase(path);
+      } catch (error) {
+        problem = `${changes(count)} of another page not saved yet: ${sentenceOf(error)}`;
+      }
+    }
+    this.isRecovering = false;
+    if (problem === this.lostProblem) return;
+    this.lostProblem = problem;
+    if (this.queue.unsaved === 0) this.panel.showSaved(0, "");
+  }
+
+  private async recoverCase(path: string): Promise<void> {
+    try {
+      await ask("POST", `${path}/claim`, { client });
+    } catch (error) {
+      if (isTaken(error) || whyLater(error) !== "") throw error;
+    }
+    await this.sendLost(path); // also what is refused for good, so that it is said
+    if (this.isWriting(path)) return;
+    release(path);
+    if (this.session?.path === path) await this.reload(this.session);
+  }
+
+  private async sendLost(path: string): Promise<void> {
+    const { refusals } = this.queue;
+    const count = this.queue.adopt(path);
+    await this.queue.saved();
+    if (count > 0 && refusals === this.queue.refusals) {
+      this.panel.announce(`Saved now: ${changes(count)} that an earlier page could not save.`);
+    }
+  }
+
+  /** Whether this page writes to a case, or is about to. */
+  private isWriting(path: string): boolean {
+    return path === casePath(this.wanted) && this.session?.readOnly !== true;
   }
 
   private async heartbeat(): Promise<void> {
@@ -227,7 +281,7 @@ export class App {
     try {
       await ask("POST", `${session.path}/claim`, { client });
     } catch (error) {
-      if (error instanceof Refused && error.status === 409) this.refused(error);
+      if (isTaken(error)) this.refused(error);
     }
   }
 
@@ -254,7 +308,7 @@ export class App {
   }
 
   private refused(error: Refused): void {
-    if (error.status === 409 && this.session !== null) this.session.readOnly = true;
+    if (isTaken(error) && this.session !== null) this.session.readOnly = true;
     this.panel.announce(error.message, true);
     this.refresh();
   }
@@ -265,6 +319,10 @@ export class App {
     if (next === undefined) return;
     setTimeout(() => void download(`${casePath(next.name)}/channels/${this.channel}?coarse=true`).catch(() => undefined), 1500);
   }
+}
+
+function changes(count: number): string {
+  return count === 1 ? "1 change" : `${count} changes`;
 }
 
 /** What went wrong, for the user. What is neither a refusal nor a missing answer is a defect, and thrown on. */

@@ -91,8 +91,9 @@ export class Panel {
 
   showSaved(unsaved: number, problem: string): void {
     const element = find("#saved");
-    element.textContent = problem !== "" ? `${unsaved} not saved. ${problem}` : unsaved > 0 ? "Saving…" : "All saved";
-    element.className = problem === "" ? "quiet" : "warning";
+    const { lostProblem } = this.app;
+    element.textContent = problem !== "" ? `${unsaved} not saved. ${problem}` : unsaved > 0 ? "Saving…" : lostProblem || "All saved";
+    element.className = problem === "" && lostProblem === "" ? "quiet" : "warning";
     if (unsaved === 0) void this.app.refreshCases();
   }
 

@@ -63,3 +63,44 @@ test("what is refused is not shown as if it were saved", async () => {
     assert.deepEqual(Object.keys(await readMarkups(server, ".drafts", "undo", "ball.mrk.json")), ["inside", "left"]);
   });
 });
+
+/** A page that cannot save what is placed on a case, and ends without saying that it leaves. */
+async function lose(name) {
+  const page = await openCase(context, server, name);
+  await page.evaluate(() => {
+    const real = globalThis.fetch;
+    const isLost = (address) => /objects|release/.test(address);
+    globalThis.fetch = (address, ...more) => (isLost(address) ? Promise.reject(new TypeError("lost")) : real(address, ...more));
+  });
+  await click(page, ...BALL.inside);
+  await said(page, "#saved", "1 not saved");
+  await page.close({ runBeforeUnload: false });
+}
+
+const kept = (page) => page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith("voxseed-unsaved")));
+
+test("what ended pages could not save is kept until the case is free or taken over", async () => {
+  await lose("paint");
+  await lose("box");
+  await inPage("look", async (page) => {
+    await said(page, "#saved", "1 change of another page not saved yet: Case (box|paint) is open in another tab");
+    const keys = await kept(page);
+    assert.equal(keys.length, 2);
+
+    await page.evaluate(() => void voxseed.open("paint"));
+    await page.click("#take-over");
+    await page.waitForFunction(() => voxseed.session?.current?.points.length === 1);
+    assert.deepEqual(Object.keys(await readMarkups(server, ".drafts", "paint", "ball.mrk.json")), ["inside"]);
+    assert.equal((await kept(page)).length, 1);
+
+    for (const key of keys) { // as when the silence of the ended page has been long enough
+      await page.evaluate((id) => fetch("/api/cases/box/release", {
+        method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ client: id }),
+      }), key.split("-").at(-1));
+    }
+    await page.waitForFunction(() => voxseed.lostProblem === "");
+    await said(page, "#saved", "All saved");
+    assert.deepEqual(await kept(page), []);
+    assert.deepEqual(Object.keys(await readMarkups(server, ".drafts", "box", "ball.mrk.json")), ["inside"]);
+  });
+});

@@ -87,8 +87,13 @@ export async function download(path: string, signal?: AbortSignal): Promise<Arra
 }
 
 /** Bytes `start` to `stop` of a file, and how many there are in all. */
-export async function downloadPart(path: string, start: number, stop: number): Promise<{ content: Uint8Array; total: number }> {
-  const answer = await request("GET", path, undefined, undefined, { Range: `bytes=${start}-${stop - 1}` });
+export async function downloadPart(
+  path: string,
+  start: number,
+  stop: number,
+  signal: AbortSignal,
+): Promise<{ content: Uint8Array; total: number }> {
+  const answer = await request("GET", path, undefined, signal, { Range: `bytes=${start}-${stop - 1}` });
   const total = Number(answer.headers.get("content-range")!.split("/")[1]);
   return { content: new Uint8Array(await answer.arrayBuffer()), total };
 }

@@ -33,7 +33,8 @@ export class App {
   private isRecovering = false;
   /** The case that was asked for last. */
   private wanted = "";
-  private opening = 0;
+  private opening = new AbortController();
+  private arriving = new AbortController();
 
   constructor(readonly dataset: DatasetInfo) {
     this.queue = new Queue(
@@ -76,50 +77,79 @@ export class App {
 
   /** Open a case as its writer, or only to look if another tab writes to it. */
   async open(name: string, takeOver = false): Promise<void> {
-    const turn = ++this.opening;
+    this.opening.abort();
+    const { signal } = (this.opening = new AbortController());
     this.wanted = name;
     await this.leave();
+    if (signal.aborted) return;
     history.replaceState(null, "", `#${encodeURIComponent(name)}`);
     this.panel.showLoading(`Loading ${name}…`);
+    const path = casePath(name);
     try {
-      const readOnly = !(await this.claim(name, takeOver));
-      const path = casePath(name);
-      if (!readOnly) await this.sendLost(path);
-      const channel = downloadChannel(path, this.channel);
-      const info = await ask<CaseInfo>("GET", path);
-      const session = await loadSession(info, this.dataset, this.queue, () => this.refresh());
-      session.readOnly = readOnly;
-      if (turn !== this.opening) return;
-      this.session = session;
-      const loading = this.review?.load(name, session.grid);
-      await Promise.all([this.showChannel(this.channel, channel), loading]);
-      if (turn !== this.opening) return;
-      this.lookWhereDoubted();
-      this.panel.showLoading("");
-      session.growAll();
-      this.refresh();
-      this.prefetch(name);
+      const readOnly = !(await this.claim(name, takeOver, signal));
+      if (!readOnly && !signal.aborted) await this.sendLost(path);
+      if (!signal.aborted) await this.load(path, readOnly, signal);
     } catch (error) {
-      if (turn === this.opening) this.panel.showLoading(sentenceOf(error));
+      if (!signal.aborted) this.panel.showLoading(sentenceOf(error));
+    }
+    if (name !== this.wanted && this.session?.path !== path) release(path); // another one was asked for meanwhile
+  }
+
+  private async load(path: string, readOnly: boolean, signal: AbortSignal): Promise<void> {
+    const arriving = this.fetchChannel(path, this.channel);
+    const info = await ask<CaseInfo>("GET", path);
+    const session = await loadSession(info, this.dataset, this.queue, () => this.refresh(), signal);
+    if (signal.aborted) return;
+    session.readOnly = readOnly;
+    this.session = session;
+    await Promise.all([this.showChannel(arriving), this.review?.load(info.name, session.grid, signal)]);
+    if (signal.aborted) return;
+    this.lookWhereDoubted();
+    this.panel.showLoading("");
+    this.session.growAll(); // which may be loaded again by now
+    this.refresh();
+    this.prefetch(info.name);
+  }
+
+  /** Show another channel of the open case. */
+  async chooseChannel(channel: number): Promise<void> {
+    const { session } = this;
+    if (session === null) return;
+    try {
+      await this.showChannel(this.fetchChannel(session.path, channel));
+      this.panel.showLoading(""); // what was wrong with the channel before
+    } catch (error) {
+      this.panel.announce(sentenceOf(error), true);
+      this.panel.showChannel();
     }
   }
 
-  /** Slices are shown as soon as the middle of the volume is there. */
-  async showChannel(channel: number, arriving?: ArrivingChannel): Promise<void> {
-    const { session } = this;
-    if (session === null) return;
-    this.channel = channel;
-    const { begun, whole, coarse } = arriving ?? downloadChannel(session.path, channel);
-    const content = await begun;
-    if (session !== this.session) return;
-    session.isShown = true;
-    this.stage.show(content, session.grid);
-    this.panel.show();
-    const [small] = await Promise.all([coarse, whole]);
-    if (session !== this.session) return;
-    const colours = this.dataset.classes.map((_, index) => colour(index + 1));
-    this.stage.completed(small, colours);
-    this.panel.showWindow();
+  /** Slices are shown as soon as the middle of the volume is there, unless another channel is wanted by then. */
+  private async showChannel({ channel, begun, whole, coarse, signal }: ArrivingChannel): Promise<void> {
+    try {
+      const content = await begun;
+      const { session } = this;
+      if (signal.aborted || session === null) return;
+      this.channel = channel;
+      session.isShown = true;
+      this.stage.show(content, session.grid);
+      this.panel.showChannel();
+      this.panel.show();
+      const [small] = await Promise.all([coarse, whole]);
+      if (signal.aborted) return;
+      const colours = this.dataset.classes.map((_, index) => colour(index + 1));
+      this.stage.completed(small, colours);
+      this.panel.showWindow();
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  /** A channel begins to arrive; one that was asked for before is not wanted any more. */
+  private fetchChannel(path: string, channel: number): ArrivingChannel {
+    this.arriving.abort();
+    this.arriving = new AbortController();
+    return downloadChannel(path, channel, this.arriving.signal);
   }
 
   /** The next or previous case of the list. */
@@ -209,23 +239,25 @@ export class App {
 
   private async leave(): Promise<void> {
     const { session } = this;
-    if (session === null) return;
     await this.queue.saved();
+    this.arriving.abort();
+    if (session === null) return;
     if (!session.readOnly) release(session.path);
     this.session = null;
     this.review?.leave();
     this.stage.clear();
     this.panel.show();
+    this.panel.showChannel();
     await this.refreshCases();
   }
 
-  private async claim(name: string, takeOver: boolean): Promise<boolean> {
+  private async claim(name: string, takeOver: boolean, signal: AbortSignal): Promise<boolean> {
     try {
       await ask("POST", `${casePath(name)}/claim`, { client, take_over: takeOver });
       return true;
     } catch (error) {
       if (!isTaken(error)) throw error;
-      void this.panel.askToTakeOver(error.message).then((take) => (take ? this.open(name, true) : undefined));
+      if (!signal.aborted) void this.panel.askToTakeOver(error.message).then((take) => (take ? this.open(name, true) : undefined));
       return false;
     }
   }
@@ -333,15 +365,18 @@ function sentenceOf(error: unknown): string {
 }
 
 interface ArrivingChannel extends Arriving {
+  channel: number;
   coarse: Promise<ArrayBuffer>;
+  /** Aborted when something else is wanted. */
+  signal: AbortSignal;
 }
 
 /** A channel and its small copy. */
-function downloadChannel(path: string, channel: number): ArrivingChannel {
+function downloadChannel(path: string, channel: number, signal: AbortSignal): ArrivingChannel {
   const address = `${path}/channels/${channel}`;
-  const found = { ...receive(address), coarse: download(`${address}?coarse=true`) };
+  const found = { ...receive(address, signal), coarse: download(`${address}?coarse=true`, signal) };
   for (const each of Object.values(found)) each.catch(() => undefined); // told where it is awaited
-  return found;
+  return { ...found, channel, signal };
 }
 
 const app = new App(await ask<DatasetInfo>("GET", "/api/dataset"));

@@ -142,6 +142,10 @@ export class Panel {
     button.textContent = complete ? "Slice is complete" : "Slice complete";
   }
 
+  showChannel(): void {
+    find<HTMLSelectElement>("#channel").value = String(this.app.channel);
+  }
+
   showWindow(): void {
     const { window: shown, range } = this.app.stage;
     const [low, high] = shown;
@@ -328,7 +332,7 @@ export class Panel {
     on("#layout", "click", () => app.stage.setLarge(!app.stage.large));
     on("#in-3d", "click", () => app.stage.setIn3D(!app.stage.in3D));
     on("#reset", "click", () => app.stage.reset());
-    on("#channel", "change", () => void app.showChannel(Number(find<HTMLSelectElement>("#channel").value)));
+    on("#channel", "change", () => void app.chooseChannel(Number(find<HTMLSelectElement>("#channel").value)));
     on("#complete", "click", () => app.session?.completeSlice(app.stage.active, app.stage.cursor[app.stage.active]));
     on("#fill", "click", () => void app.session?.fillBetween(app.stage.active, app.stage.brushValue));
     document.querySelectorAll<HTMLElement>("[data-mode]").forEach((each) =>

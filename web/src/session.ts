@@ -312,8 +312,9 @@ export async function loadSession(
   dataset: DatasetInfo,
   queue: Queue,
   changed: () => void,
+  signal?: AbortSignal,
 ): Promise<Session> {
-  const sent = new Uint8Array(await download(`${casePath(info.name)}/painted`));
+  const sent = new Uint8Array(await download(`${casePath(info.name)}/painted`, signal));
   const painted = sent.length > 0 ? sent : unpainted(info.shape);
   return new Session(info, dataset, painted, queue, changed);
 }

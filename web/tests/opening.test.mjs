@@ -1,7 +1,7 @@
 // What is shown, and what can be annotated, while cases and channels arrive slowly, late, or not at all.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { click, hold, makeFolder, openCase, readMarkups, saved, screenOf, shown, startBrowser, startServer } from "./harness.mjs";
+import { click, hold, makeFolder, openCase, readMarkups, refuse, saved, screenOf, shown, startBrowser, startServer } from "./harness.mjs";
 
 const MIDDLE = [24, 22, 15];
 let folder, server, browser, context;
@@ -58,5 +58,52 @@ test("nothing can be annotated until slices of the case itself are shown", async
     assert.deepEqual(Object.keys(await readMarkups(server, ".drafts", "undo", "ball.mrk.json")), ["inside"]);
     coarse.go();
     await shown(page, "undo");
+  });
+});
+
+test("the channel that was asked for last is shown, however late others come; what is wrong with one is said", async () => {
+  await inPage("paint", async (page) => {
+    const isShown = () => [voxseed.channel, document.querySelector("#channel").value, voxseed.stage.window[1] > 50];
+    const second = await hold(page, "**/cases/paint/channels/1*");
+    await page.selectOption("#channel", "1");
+    await second.asked;
+    const first = page.waitForResponse("**/cases/paint/channels/0*");
+    await page.selectOption("#channel", "0");
+    await first;
+    second.go();
+    await page.waitForTimeout(500);
+    assert.deepEqual(await page.evaluate(isShown), [0, "0", true]);
+
+    const mended = await refuse(page, "GET", "**/cases/paint/channels/1*", 422, "T2: cannot be read.");
+    await page.selectOption("#channel", "1");
+    await page.waitForFunction(() => /T2: cannot be read/.test(document.querySelector("#guide").textContent));
+    assert.deepEqual(await page.evaluate(isShown), [0, "0", true]);
+    await mended();
+    await page.selectOption("#channel", "1");
+    await page.waitForFunction(() => voxseed.channel === 1);
+    assert.deepEqual(await page.evaluate(isShown), [1, "1", false]);
+  });
+});
+
+test("a case that is not wanted any more is let go, and not downloaded", async () => {
+  await inPage("box", async (page) => {
+    const asked = [];
+    page.on("request", (request) => asked.push(new URL(request.url()).pathname));
+    const cancelled = page.waitForEvent("requestfailed", (request) => request.url().includes("/cases/undo/channels/0"));
+    const channel = await hold(page, "**/cases/undo/channels/0");
+    await begin(page, "undo");
+    await channel.asked;
+    const claim = await hold(page, "**/cases/keyboard/claim");
+    await begin(page, "keyboard");
+    await claim.asked;
+    await cancelled;
+    const left = page.waitForRequest("**/cases/keyboard/release");
+    await page.evaluate(() => voxseed.open("tabs"));
+    claim.go();
+    channel.go();
+    await left;
+    assert.ok(asked.includes("/api/cases/undo/release"));
+    assert.ok(!asked.some((path) => path.startsWith("/api/cases/keyboard/channels")));
+    await shown(page, "tabs");
   });
 });

@@ -102,13 +102,22 @@ export class App {
     if (signal.aborted) return;
     session.readOnly = readOnly;
     this.session = session;
-    await Promise.all([this.showChannel(arriving), this.review?.load(info.name, session.grid, signal)]);
+    const predicted = this.review?.load(info.name, session.grid, signal);
+    await Promise.all([this.showChannel(arriving), this.lookFirst(arriving.begun, predicted, signal)]);
     if (signal.aborted) return;
-    this.lookWhereDoubted();
     this.panel.showLoading("");
     this.session.growAll(); // which may be loaded again by now
     this.refresh();
     this.prefetch(info.name);
+  }
+
+  /** Go where the prediction is doubted once slices are shown, unless somebody has gone elsewhere before it is there. */
+  private async lookFirst(begun: Promise<unknown>, predicted: Promise<unknown> | undefined, signal: AbortSignal): Promise<void> {
+    const shown = begun.then(() => this.stage.cursor, () => null); // what is wrong is told with the slices
+    const [cursor] = await Promise.all([shown, predicted]);
+    if (signal.aborted || predicted === undefined) return;
+    if (this.stage.cursor === cursor) this.lookWhereDoubted();
+    this.refresh();
   }
 
   /** Show another channel of the open case. */
@@ -134,6 +143,7 @@ export class App {
       session.isShown = true;
       this.stage.show(content, session.grid);
       this.panel.showChannel();
+      this.panel.showWindow();
       this.panel.show();
       const [small] = await Promise.all([coarse, whole]);
       if (signal.aborted) return;

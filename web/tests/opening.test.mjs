@@ -85,6 +85,19 @@ test("the channel that was asked for last is shown, however late others come; wh
   });
 });
 
+test("another channel can be chosen while the first one of a case does not come", async () => {
+  await inPage("look", async (page) => {
+    const first = await hold(page, "**/cases/lost/channels/0*");
+    await begin(page, "lost");
+    await first.asked;
+    await page.waitForFunction(() => voxseed.session !== null);
+    await page.selectOption("#channel", "1");
+    await page.waitForFunction(() => voxseed.channel === 1 && voxseed.session.isShown);
+    await shown(page, "lost");
+    first.go();
+  });
+});
+
 test("a case that is not wanted any more is let go, and not downloaded", async () => {
   await inPage("box", async (page) => {
     const asked = [];

@@ -20,6 +20,10 @@ class UnknownNameError(InputError):
     """A name that is not registered; the message lists the known ones."""
 
 
+class UnwritableError(InputError):
+    """A disk is full or a place cannot be written to: what was to be written can be written later."""
+
+
 class InterruptedRunError(VoxseedError):
     """A run was stopped before its end and can be resumed; the message says how."""
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from voxseed.errors import InputError
+from voxseed.errors import InputError, UnwritableError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -21,16 +21,16 @@ def writing(target: Path) -> Iterator[None]:
     Errors about other files than the target, its neighbours and its parents are left as they are.
 
     Raises:
-        InputError: if the disk is full or the place cannot be written to; says what to do.
+        UnwritableError: if the disk is full or the place cannot be written to; says what to do.
     """
     try:
         yield
     except OSError as error:
         if error.errno in _FULL:
-            raise InputError(f"{target}: the disk is full; free some space or write elsewhere.") from None
+            raise UnwritableError(f"{target}: the disk is full; free some space or write elsewhere.") from None
         if not _is_about(error, target):
             raise
-        raise InputError(
+        raise UnwritableError(
             f"{target}: cannot be written: {error.strerror or error}. Change its permissions or write elsewhere."
         ) from None
 
@@ -43,7 +43,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     On failure the temporary file is removed and the target is left as it was.
 
     Raises:
-        InputError: if the disk is full or the place cannot be written to.
+        UnwritableError: if the disk is full or the place cannot be written to.
     """
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)

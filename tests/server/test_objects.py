@@ -1,5 +1,6 @@
 """What is placed is on disk before the answer, in the files that other commands read."""
 
+import errno
 import json
 import os
 
@@ -143,6 +144,35 @@ def test_one_writer_per_case(connect, cubes):
     assert put(second, cubes.message()).status_code == 200
     second.post(f"{CASE}/release", json={"client": "b"})
     assert put(first, cubes.message("inside")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"), [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "cannot be written: Read-only")]
+)
+@pytest.mark.parametrize(
+    ("method", "address", "content"),
+    [
+        ("PUT", "objects", None),
+        ("PUT", "state", {"state": "done"}),
+        ("PUT", "absent", {"classes": ["ball"]}),
+        ("PATCH", "painted", {"slices": [{"axis": 2, "index": 5, "runs": [[0, 4, 1]]}]}),
+    ],
+)
+def test_what_cannot_be_written_now_may_be_sent_again(
+    api, workspace, cubes, monkeypatch, code, sentence, method, address, content
+):
+    message = cubes.message() if content is None else content
+
+    def full(source, target):
+        raise OSError(code, os.strerror(code), str(target))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", full)
+        refused = api.request(method, f"{CASE}/{address}", json=message)
+    assert (refused.status_code, sentence in refused.json()["detail"]) == (507, True)
+    assert api.get(CASE).json()["objects"] == []
+    assert api.request(method, f"{CASE}/{address}", json=message).status_code == 200
+    assert api.get(CASE).json()["state"] in ("in progress", "done")
 
 
 def test_a_writer_without_a_name_is_refused(connect, cubes):

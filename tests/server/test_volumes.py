@@ -6,8 +6,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from voxseed.data.grids import Grid
-from voxseed.data.volumes import Volume, canonical
-from voxseed.server.volumes import canonical_box, canonical_grid, encode, thinned, window
+from voxseed.data.volumes import Volume, canonical, read_as_stored
+from voxseed.server import volumes
+from voxseed.server.volumes import Volumes, canonical_box, canonical_grid, encode, thinned, window
 
 OBLIQUE = np.eye(4)
 OBLIQUE[:3, :3] = Rotation.from_euler("xyz", [20, -15, 30], degrees=True).as_matrix() @ np.diag([-1.0, 1.5, 2.0])
@@ -63,6 +64,24 @@ def test_ranges_of_bytes(api, wanted, status, start, stop):
     assert (answer.status_code, answer.content) == (status, whole[start:stop])
     expected = f"bytes {start}-{(stop or len(whole)) - 1}/{len(whole)}" if status == 206 else None
     assert answer.headers.get("content-range") == expected
+
+
+@pytest.mark.parametrize(
+    ("kept_bytes", "reads"),
+    [
+        (2**30, 2),
+        (1, 3),  # less than a volume: the last one is kept, so that it is read once for all its parts
+    ],
+)
+def test_a_volume_is_read_once_for_all_its_parts(workspace, monkeypatch, kept_bytes, reads):
+    read = []
+    monkeypatch.setattr(volumes, "read_as_stored", lambda path: read.append(path) or read_as_stored(path))
+    monkeypatch.setattr(volumes, "COARSE_VOXELS", 10)
+    kept = Volumes(workspace, kept_bytes)
+    for case in ("case_0", "case_1", "case_0"):
+        sizes = {coarse: len(kept.encoded(case, 0, coarse)) for coarse in (True, False, False, True, False)}
+        assert sizes == {True: 352 + 4 * 10 * 9 * 6, False: 352 + 4 * 20 * 18 * 12}
+    assert len(read) == reads
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("u1", "u1"), ("i2", "i2"), ("u2", "u2"), ("i4", "f4"), ("f4", "f4")])

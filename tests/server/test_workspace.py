@@ -85,6 +85,20 @@ def test_links_to_outside_are_not_followed(api, workspace, data, tmp_path):
         set_place(data, "linked")
 
 
+@pytest.mark.parametrize("place", ["case_0", ".drafts/case_0"])
+def test_objects_that_are_links_to_outside_are_not_read(api, workspace, cubes, tmp_path, place):
+    api.put("/api/cases/case_0/objects", json=cubes.message())
+    outside = tmp_path / "secret.mrk.json"
+    shutil.move(workspace.path / "case_0" / "cube.mrk.json", outside)
+    path = workspace.path / place / "cube.mrk.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(outside)
+    answers = [api.get("/api/cases/case_0"), api.put("/api/cases/case_0/objects", json=cubes.message("inside"))]
+    assert [answer.status_code for answer in answers] == [403, 403]
+    assert "a link to outside" in answers[0].json()["detail"]
+    assert path.is_symlink()
+
+
 def test_links_within_the_dataset_are_followed(api, data):
     path = data.root / "imagesTr" / "case_0_0000.nii.gz"
     os.replace(path, data.root / "kept.nii.gz")

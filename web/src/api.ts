@@ -87,8 +87,13 @@ export async function download(path: string, signal?: AbortSignal): Promise<Arra
 }
 
 /** Bytes `start` to `stop` of a file, and how many there are in all. */
-export async function downloadPart(path: string, start: number, stop: number): Promise<{ content: Uint8Array; total: number }> {
-  const answer = await request("GET", path, undefined, undefined, { Range: `bytes=${start}-${stop - 1}` });
+export async function downloadPart(
+  path: string,
+  start: number,
+  stop: number,
+  signal: AbortSignal,
+): Promise<{ content: Uint8Array; total: number }> {
+  const answer = await request("GET", path, undefined, signal, { Range: `bytes=${start}-${stop - 1}` });
   const total = Number(answer.headers.get("content-range")!.split("/")[1]);
   return { content: new Uint8Array(await answer.arrayBuffer()), total };
 }
@@ -146,11 +151,29 @@ interface Change {
   body: unknown;
 }
 
+/** Another tab writes to the case. */
+export function isTaken(error: unknown): error is Refused {
+  return error instanceof Refused && error.status === 409;
+}
+
 const RETRY_MS = [500, 1000, 2000, 4000];
+const FULL_OR_UNWRITABLE = 507;
+
+/** Why a change may be saved later; empty if it is refused for good. */
+export function whyLater(error: unknown): string {
+  const status = error instanceof Refused ? error.status : 0;
+  if (status === 401) return "Voxseed was started anew: open the address that it printed.";
+  if (status === FULL_OR_UNWRITABLE) return `${(error as Refused).message} Trying again.`;
+  return status === 0 || status >= 500 ? "No answer from Voxseed; trying again." : "";
+}
 
 /** Changes of one annotation set in order, one at a time; kept by the browser until the server has answered. */
 export class Queue {
+  /** Every page has a key of its own, so that none overwrites what another could not save. */
   private readonly key: string;
+  private readonly setKey: string;
+  /** How many changes were refused for good. */
+  refusals = 0;
   private changes: Change[] = [];
   private idle: Promise<void> = Promise.resolve();
   private busy = false;
@@ -158,32 +181,40 @@ export class Queue {
   constructor(
     setId: string,
     private readonly onStatus: (unsaved: number, problem: string) => void,
-    private readonly onRefused: (error: Refused) => void,
+    private readonly onRefused: (error: Refused, path: string) => void,
   ) {
-    this.key = `voxseed-unsaved-${setId}`;
+    this.setKey = `voxseed-unsaved-${setId}`;
+    this.key = `${this.setKey}-${client}`;
   }
 
   get unsaved(): number {
     return this.changes.length;
   }
 
-  /** Send what an earlier page could not. A case that another tab writes to now is left alone. */
-  async recover(): Promise<number> {
-    const kept = JSON.parse(localStorage.getItem(this.key) ?? "[]") as Change[];
-    let sent = 0;
-    for (const change of kept) {
-      const path = change.path.split("/").slice(0, 4).join("/");
-      try {
-        await ask("POST", `${path}/claim`, { client });
-        await ask(change.method, change.path, change.body);
-        sent += 1;
-      } catch (error) {
-        if (!(error instanceof Refused)) throw error;
-      }
-      release(path);
+  /** What other pages of this browser have not saved: how many changes of each case. */
+  lost(): Map<string, number> {
+    const found = new Map<string, number>();
+    for (const change of this.otherKeys().flatMap(kept)) found.set(caseOf(change), (found.get(caseOf(change)) ?? 0) + 1);
+    return found;
+  }
+
+  /**
+   * Send what other pages have not saved of a case, before anything else is changed in it. Only the writer of the case may
+   * do so. Returns how many changes there were.
+   */
+  adopt(path: string): number {
+    let count = 0;
+    for (const key of this.otherKeys()) {
+      const changes = kept(key);
+      const wanted = changes.filter((change) => caseOf(change) === path);
+      if (wanted.length === 0) continue;
+      count += wanted.length;
+      this.changes.push(...wanted);
+      this.keep(); // before they are removed there
+      keepAs(key, changes.filter((change) => caseOf(change) !== path));
     }
-    localStorage.removeItem(this.key);
-    return sent;
+    if (count > 0 && !this.busy) this.idle = this.work();
+    return count;
   }
 
   add(method: string, path: string, body?: unknown): Promise<void> {
@@ -207,16 +238,14 @@ export class Queue {
         this.onStatus(this.changes.length, "");
         await ask(method, path, body);
       } catch (error) {
-        if (!(error instanceof Refused) || error.status === 401 || error.status >= 500) {
-          const gone = error instanceof Refused && error.status === 401;
-          this.onStatus(
-            this.changes.length,
-            gone ? "Voxseed was started anew: open the address that it printed." : "No answer from Voxseed; trying again.",
-          );
+        const reason = whyLater(error);
+        if (reason !== "") {
+          this.onStatus(this.changes.length, reason);
           await new Promise((done) => setTimeout(done, RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)]));
           continue;
         }
-        this.onRefused(error);
+        this.refusals += 1;
+        this.onRefused(error as Refused, path);
       }
       failures = 0;
       this.changes.shift();
@@ -227,11 +256,29 @@ export class Queue {
   }
 
   private keep(): void {
-    try {
-      if (this.changes.length === 0) localStorage.removeItem(this.key);
-      else localStorage.setItem(this.key, JSON.stringify(this.changes));
-    } catch {
-      // The browser's store is full or off: the changes are in memory, and leaving the page asks first.
-    }
+    keepAs(this.key, this.changes);
   }
+
+  /** Also the one key that all pages of a set once shared. */
+  private otherKeys(): string[] {
+    return Object.keys(localStorage).filter((key) => key.startsWith(this.setKey) && key !== this.key);
+  }
+}
+
+function kept(key: string): Change[] {
+  return JSON.parse(localStorage.getItem(key) ?? "[]") as Change[];
+}
+
+function keepAs(key: string, changes: Change[]): void {
+  try {
+    if (changes.length === 0) localStorage.removeItem(key);
+    else localStorage.setItem(key, JSON.stringify(changes));
+  } catch {
+    // The browser's store is full or off: the changes are in memory, and leaving the page asks first.
+  }
+}
+
+/** The case that a change belongs to, as `casePath` has it. */
+function caseOf({ path }: Change): string {
+  return path.split("/").slice(0, 4).join("/");
 }

@@ -12,16 +12,16 @@ export interface Arriving {
   whole: Promise<ArrayBuffer>;
 }
 
-/** Download an uncompressed NIfTI file. */
-export function receive(path: string): Arriving {
+/** Download an uncompressed NIfTI file, until that is not wanted any more. */
+export function receive(path: string, signal: AbortSignal): Arriving {
   let begin: (content: ArrayBuffer) => void = () => undefined;
   const middle = new Promise<ArrayBuffer>((resolve) => (begin = resolve));
   const whole = (async () => {
-    const head = await downloadPart(path, 0, HEAD_BYTES);
+    const head = await downloadPart(path, 0, HEAD_BYTES, signal);
     const content = new Uint8Array(head.total);
     content.set(head.content);
     for (const [start, stop] of partsOf(head.total)) {
-      content.set((await downloadPart(path, start, stop)).content, start);
+      content.set((await downloadPart(path, start, stop, signal)).content, start);
       begin(content.buffer);
     }
     return content.buffer;

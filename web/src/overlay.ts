@@ -44,6 +44,11 @@ export class Overlay {
     this.context = canvas.getContext("2d")!;
   }
 
+  clear(): void {
+    this.context.setTransform(1, 0, 0, 1, 0, 0);
+    this.context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+  }
+
   draw(tiles: Tile[], shown: Shown): void {
     const ratio = window.devicePixelRatio;
     const { clientWidth, clientHeight } = this.canvas;

@@ -91,8 +91,9 @@ export class Panel {
 
   showSaved(unsaved: number, problem: string): void {
     const element = find("#saved");
-    element.textContent = problem !== "" ? `${unsaved} not saved. ${problem}` : unsaved > 0 ? "Saving…" : "All saved";
-    element.className = problem === "" ? "quiet" : "warning";
+    const { lostProblem } = this.app;
+    element.textContent = problem !== "" ? `${unsaved} not saved. ${problem}` : unsaved > 0 ? "Saving…" : lostProblem || "All saved";
+    element.className = problem === "" && lostProblem === "" ? "quiet" : "warning";
     if (unsaved === 0) void this.app.refreshCases();
   }
 
@@ -122,7 +123,7 @@ export class Panel {
     const onlyLooks = this.app.review !== null && stage.mode === "look";
     find("#objects-section").hidden = onlyLooks;
     find("#roles-section").hidden = find("#growth-section").hidden = stage.mode === "paint" || onlyLooks;
-    find("#solid").classList.toggle("away", session === null || !stage.in3D);
+    find("#solid").classList.toggle("away", !stage.isSolid);
     this.showGuide();
     this.showObjects();
     this.showRoles();
@@ -139,6 +140,10 @@ export class Panel {
     const button = find<HTMLButtonElement>("#complete");
     button.disabled = complete || session.readOnly;
     button.textContent = complete ? "Slice is complete" : "Slice complete";
+  }
+
+  showChannel(): void {
+    find<HTMLSelectElement>("#channel").value = String(this.app.channel);
   }
 
   showWindow(): void {
@@ -217,7 +222,11 @@ export class Panel {
 
   private showObjects(): void {
     const { session, dataset } = this.app;
-    if (session === null) return;
+    if (session === null) {
+      find("#objects").replaceChildren();
+      find("#absent").replaceChildren();
+      return;
+    }
     const rows = session.objects.map((item) => {
       const swatch = make("span", { className: "swatch" });
       swatch.style.background = css(colour(dataset.classes.indexOf(item.class_name) + 1));
@@ -323,7 +332,7 @@ export class Panel {
     on("#layout", "click", () => app.stage.setLarge(!app.stage.large));
     on("#in-3d", "click", () => app.stage.setIn3D(!app.stage.in3D));
     on("#reset", "click", () => app.stage.reset());
-    on("#channel", "change", () => void app.showChannel(Number(find<HTMLSelectElement>("#channel").value)));
+    on("#channel", "change", () => void app.chooseChannel(Number(find<HTMLSelectElement>("#channel").value)));
     on("#complete", "click", () => app.session?.completeSlice(app.stage.active, app.stage.cursor[app.stage.active]));
     on("#fill", "click", () => void app.session?.fillBetween(app.stage.active, app.stage.brushValue));
     document.querySelectorAll<HTMLElement>("[data-mode]").forEach((each) =>

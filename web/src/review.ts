@@ -65,14 +65,14 @@ export class Review {
   }
 
   /** Load the prediction of a case, if there is one. True if it is another than before. */
-  async load(name: string, grid: Grid): Promise<boolean> {
+  async load(name: string, grid: Grid, signal?: AbortSignal): Promise<boolean> {
     const turn = ++this.loading;
     const found = this.find(name);
     this.shown = null;
     if (found === undefined || found.prediction === "") return false;
     this.isLoading = true;
     const query = `?prediction=${found.prediction}`;
-    const map = async (kind: string) => new LabelMap(grid, new Uint8Array(await download(`${casePath(name)}/${kind}${query}`)));
+    const map = async (kind: string) => new LabelMap(grid, new Uint8Array(await download(`${casePath(name)}/${kind}${query}`, signal)));
     try {
       const [labels, uncertainty] = await Promise.all([map("prediction"), found.has_uncertainty ? map("uncertainty") : null]);
       if (turn !== this.loading) return false;

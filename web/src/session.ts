@@ -33,6 +33,10 @@ export class Session {
   threshold: number;
   /** Another tab writes to this case. */
   readOnly = false;
+  /** Slices of this case are on the screen; nobody knows what is placed or painted before. */
+  isShown = false;
+  /** A change was refused: what is saved is another than what is shown, and loaded just now. */
+  isStale = false;
   private undone: Step[] = [];
   private done: Step[] = [];
   private stroke: { axis: Axis; index: number; before: Uint8Array; last: Vec3 } | null = null;
@@ -60,6 +64,10 @@ export class Session {
     this.objects.forEach((item) => void this.grow(item));
   }
 
+  private get canAnnotate(): boolean {
+    return this.isShown && !this.readOnly && !this.isStale;
+  }
+
   get canUndo(): boolean {
     return this.done.length > 0;
   }
@@ -69,15 +77,15 @@ export class Session {
   }
 
   undo(): void {
-    const step = this.done.pop();
-    if (step === undefined || this.readOnly) return;
+    const step = this.canAnnotate ? this.done.pop() : undefined;
+    if (step === undefined) return;
     step.undo();
     this.undone.push(step);
   }
 
   redo(): void {
-    const step = this.undone.pop();
-    if (step === undefined || this.readOnly) return;
+    const step = this.canAnnotate ? this.undone.pop() : undefined;
+    if (step === undefined) return;
     step.redo();
     this.done.push(step);
   }
@@ -97,12 +105,12 @@ export class Session {
   }
 
   removeObject(item: PlacedObject): void {
-    this.step(item, { ...item, points: [], box: null }, true);
+    if (this.canAnnotate) this.step(item, { ...item, points: [], box: null }, true);
   }
 
   /** Place a point of the role that is asked for; a second one of a direction takes the place of the first. */
   place(voxel: Vec3): void {
-    if (this.readOnly) return;
+    if (!this.canAnnotate) return;
     const item = this.current ?? this.addObject(this.dataset.classes[0]);
     const role = this.role ?? "inside";
     const others = role === "inside" ? item.points : item.points.filter((point) => point.role !== role);
@@ -117,20 +125,20 @@ export class Session {
 
   drop(before: PlacedObject, after: PlacedObject): void {
     this.replace(after, before);
-    this.step(before, after);
+    if (this.canAnnotate) this.step(before, after);
   }
 
   /** Remove the last point of the role that is chosen, or the last one that was placed. */
   removePoint(): void {
     const item = this.current;
-    if (item === null || item.points.length === 0 || this.readOnly) return;
+    if (item === null || item.points.length === 0 || !this.canAnnotate) return;
     const ofRole = item.points.map((point) => point.role).lastIndexOf(this.role ?? "");
     const index = ofRole >= 0 ? ofRole : item.points.length - 1;
     this.step(item, { ...item, points: item.points.filter((_, each) => each !== index) });
   }
 
   setBox(low: Vec3, high: Vec3): void {
-    if (this.readOnly) return;
+    if (!this.canAnnotate) return;
     const item = this.current ?? this.addObject(this.dataset.classes[0]);
     const size = high.map((value, axis) => (value - low[axis] + 1) * this.grid.spacing[axis]) as Vec3;
     const center = low.map((value, axis) => (value + high[axis]) / 2) as Vec3;
@@ -138,19 +146,20 @@ export class Session {
   }
 
   removeBox(): void {
-    if (this.current !== null && this.current.box !== null && !this.readOnly) {
+    if (this.current !== null && this.current.box !== null && this.canAnnotate) {
       this.step(this.current, { ...this.current, box: null });
     }
   }
 
   setAbsent(classes: string[]): void {
+    if (!this.canAnnotate) return;
     this.absent = classes;
     void this.queue.add("PUT", `${this.path}/absent`, { classes });
     this.changed();
   }
 
   beginStroke(axis: Axis, voxel: Vec3, radiusMm: number, value: number): void {
-    if (this.readOnly) return;
+    if (!this.canAnnotate) return;
     const at = rounded(voxel);
     this.stroke = { axis, index: at[axis], before: this.labels.slice(axis, at[axis]), last: at };
     this.continueStroke(at, radiusMm, value);
@@ -176,7 +185,7 @@ export class Session {
 
   /** Everything in a slice that nobody annotated becomes background, or what is given. */
   completeSlice(axis: Axis, index: number, rest?: Uint8Array): void {
-    if (this.readOnly) return;
+    if (!this.canAnnotate) return;
     const before = this.labels.slice(axis, index);
     const after = before.map((value, at) => (value === UNANNOTATED ? (rest?.[at] ?? 0) : value));
     this.paintStep(axis, [{ index, before, after }]);
@@ -188,7 +197,7 @@ export class Session {
 
   /** Interpolate a class between the slices on which it is painted. The server does it. */
   async fillBetween(axis: Axis, classIndex: number): Promise<void> {
-    if (this.readOnly) return;
+    if (!this.canAnnotate) return;
     await this.queue.saved();
     const { slices } = await ask<{ slices: SliceEdit[] }>("POST", `${this.path}/painted/between`, {
       axis,
@@ -303,8 +312,9 @@ export async function loadSession(
   dataset: DatasetInfo,
   queue: Queue,
   changed: () => void,
+  signal?: AbortSignal,
 ): Promise<Session> {
-  const sent = new Uint8Array(await download(`${casePath(info.name)}/painted`));
+  const sent = new Uint8Array(await download(`${casePath(info.name)}/painted`, signal));
   const painted = sent.length > 0 ? sent : unpainted(info.shape);
   return new Session(info, dataset, painted, queue, changed);
 }

@@ -58,6 +58,12 @@ export class SliceView {
     this.range = this.window;
   }
 
+  /** Show nothing. */
+  clear(): void {
+    [this.voxels, this.grid] = [null, null];
+    this.draw();
+  }
+
   completed(): void {
     if (this.voxels === null) return;
     this.range = extremesOf(this.voxels);

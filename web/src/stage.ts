@@ -52,6 +52,8 @@ export class Stage {
   private smallShape: Vec3 | null = null;
   /** A small copy that is not shown in 3D yet. */
   private small: { content: ArrayBuffer; colours: Vec3[] } | null = null;
+  /** Counts what was shown, so that a late answer about an earlier volume is known for one. */
+  private volume = 0;
   private solidTimer = 0;
   private frame = 0;
   private firstWindow: [number, number] = [0, 1];
@@ -77,12 +79,23 @@ export class Stage {
 
   /** Show slices of a volume that may still arrive. */
   show(content: ArrayBuffer, grid: Grid): void {
+    const isFirst = this.slices.tiles().length === 0; // not another channel of a case that is looked at
     this.slices.show(content, grid);
-    this.small = null;
-    this.smallShape = null;
+    this.volume += 1;
+    [this.small, this.smallShape] = [null, null];
     this.firstWindow = this.slices.window;
     this.arrange();
-    this.goTo(grid.shape.map((size) => Math.floor((size - 1) / 2)) as Vec3);
+    this.goTo(isFirst ? (grid.shape.map((size) => Math.floor((size - 1) / 2)) as Vec3) : this.cursor);
+    this.changed();
+  }
+
+  /** Show nothing of the case that is left, on which a click could be meant for the next one. */
+  clear(): void {
+    this.slices.clear();
+    this.volume += 1;
+    [this.small, this.smallShape] = [null, null];
+    [this.gesture, this.dragged, this.hover, this.corner] = [null, null, null, null];
+    document.querySelector("#position")!.textContent = "";
     this.changed();
   }
 
@@ -91,6 +104,11 @@ export class Stage {
     this.slices.completed();
     this.small = { content: coarse, colours };
     this.changed();
+  }
+
+  /** Whether the view in 3D is of the open case. */
+  get isSolid(): boolean {
+    return this.in3D && this.smallShape !== null;
   }
 
   get window(): [number, number] {
@@ -180,7 +198,7 @@ export class Stage {
   /** What a click does, at the cursor. */
   actAtCursor(): void {
     const { session } = this.app;
-    if (session === null) return;
+    if (session === null || !session.isShown) return;
     if (this.mode === "points") this.place(this.cursor);
     if (this.mode === "paint") {
       session.beginStroke(this.active, this.cursor, this.brushMm, this.brushValue);
@@ -212,7 +230,8 @@ export class Stage {
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;
       const shown = this.shown();
-      if (shown !== null) this.overlay.draw(this.slices.tiles(), shown);
+      if (shown === null) this.overlay.clear();
+      else this.overlay.draw(this.slices.tiles(), shown);
     });
   }
 
@@ -265,7 +284,11 @@ export class Stage {
     if (this.small !== null) {
       const { content, colours } = this.small;
       this.small = null;
-      this.smallShape = await this.solid.show(content, shown.grid, colours);
+      const { volume } = this;
+      const smallShape = await this.solid.show(content, shown.grid, colours);
+      if (volume !== this.volume) return;
+      this.smallShape = smallShape;
+      this.app.panel.show();
     }
     if (this.smallShape !== null) this.solid.setLabels(smallCopy(shown, this.smallShape));
   }

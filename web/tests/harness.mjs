@@ -51,8 +51,8 @@ export async function openCase(context, server, name, in3D = false) {
   await page.setViewportSize({ width: 1100, height: 700 });
   page.problems = [];
   page.on("pageerror", (error) => page.problems.push(error.message));
-  // The browser logs every refusal; 409 is told to the user, and looked for there.
-  const isProblem = (message) => message.type() === "error" && !message.text().includes("409");
+  // The browser logs every refusal; these are told to the user, and looked for there.
+  const isProblem = (message) => message.type() === "error" && !/status of (409|422|507)/.test(message.text());
   page.on("console", (message) => isProblem(message) && page.problems.push(message.text()));
   page.on("request", (request) => {
     const { protocol, origin } = new URL(request.url());
@@ -78,6 +78,26 @@ export async function shown(page, name) {
 
 export async function saved(page) {
   await page.waitForFunction(() => voxseed.queue.unsaved === 0);
+}
+
+/** Requests for a pattern wait until they may go on; `asked` resolves when the first one waits. */
+export async function hold(page, pattern) {
+  let [go, ask] = [];
+  const [free, asked] = [new Promise((done) => (go = done)), new Promise((done) => (ask = done))];
+  await page.route(pattern, async (route) => {
+    ask();
+    await free;
+    await route.continue().catch(() => undefined); // the page may not want it any more
+  });
+  return { asked, go };
+}
+
+/** Requests of a method for a pattern are answered with a sentence, until the function that is returned is called. */
+export async function refuse(page, method, pattern, status, sentence) {
+  const answer = (route) =>
+    route.request().method() === method ? route.fulfill({ status, json: { detail: sentence } }) : route.fallback();
+  await page.route(pattern, answer);
+  return () => page.unroute(pattern, answer);
 }
 
 /** Click where a voxel is drawn in a view: 2 axial, 1 coronal, 0 sagittal. */

@@ -4,7 +4,9 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { after, before, test } from "node:test";
-import { BALL, click, drag, makeFolder, openCase, readMarkups, saved, screenOf, show, shown, startBrowser, startServer } from "./harness.mjs";
+import {
+  BALL, click, drag, hold, makeFolder, openCase, readMarkups, saved, screenOf, show, shown, startBrowser, startServer,
+} from "./harness.mjs";
 
 const WORST_FIRST = ["clicks", "undo", "paint", "keyboard", "box", "tabs", "lost"];
 let folder, server, browser, context;
@@ -83,6 +85,31 @@ test("outline, filled, uncertainty, off; where opinions differ most", async () =
     await page.keyboard.press("q");
     await page.waitForFunction(() => voxseed.stage.solid?.overlay?.img.includes(1));
   }, true);
+});
+
+test("the first slices that are shown are the most doubted ones, and stay", async () => {
+  await inPage("clicks", async (page) => {
+    const open = (name) => page.evaluate((each) => void voxseed.open(each), name);
+    const slice = () => page.evaluate(() => voxseed.stage.cursor[2]);
+    const [, , k] = BALL.inside[1];
+    const coarse = await hold(page, "**/channels/0?coarse=true"); // not all is there
+    await open("undo");
+    await page.waitForFunction((doubted) => voxseed.session?.isShown && voxseed.stage.cursor[2] === doubted, k + 3);
+    const [level, low, high] = await page.evaluate(() => [Number(document.querySelector("#level").value), ...voxseed.stage.window]);
+    assert.ok(Math.abs(level - (low + high) / 2) < 0.01 * (high - low), `${level}`);
+    await page.keyboard.press("PageUp");
+    coarse.go();
+    await shown(page, "undo");
+    assert.equal(await slice(), k + 4);
+
+    const late = await hold(page, "**/cases/paint/prediction*");
+    await open("paint");
+    await page.waitForFunction(() => voxseed.session?.isShown);
+    await page.evaluate(() => voxseed.stage.goTo([20, 20, 5]));
+    late.go();
+    await shown(page, "paint");
+    assert.equal(await slice(), 5);
+  });
 });
 
 test("accept, flag, take back; a reload finds it again", async () => {

@@ -1,6 +1,6 @@
 """A server for the browser's tests: makes a dataset, says on the first line where everything is, then serves.
 
-python serve.py FOLDER PORT annotate|review
+python serve.py FOLDER PORT annotate|channels|review
 """
 
 import json
@@ -40,11 +40,11 @@ def main() -> None:
     root, port, what = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     run, predictions = root.parent / "run", root.parent / "predictions"
     if not (root / "dataset.json").exists():
-        make(root)
+        make(root, ("MRI", "T2") if what == "channels" else ("MRI",))
     positions = {name: landmark(affine) for name, affine in AFFINES.items()}
     print(json.dumps({"root": str(root), "landmarks": positions, "predictions": str(predictions)}), flush=True)
     say = partial(print, flush=True)
-    if what == "annotate":
+    if what != "review":
         serve.annotate(root, None, "127.0.0.1", port, False, say)
     else:
         predict(root, predictions)
@@ -55,20 +55,20 @@ def main() -> None:
         serve.review(run, root, None, predictions, "cpu", "127.0.0.1", port, False, say)
 
 
-def make(root: Path) -> None:
-    """Balls on noise, and a small cube at a known voxel on each kind of affine."""
-    data = Dataset.create(root, "Browser", ["MRI"], ["ball", "cyst"])
+def make(root: Path, channels: tuple[str, ...]) -> None:
+    """Balls on noise, and a small cube at a known voxel on each kind of affine; a second channel is the negative."""
+    data = Dataset.create(root, "Browser", channels, ["ball", "cyst"])
     rng = np.random.default_rng(0)
     grid = np.stack(np.meshgrid(*map(np.arange, SHAPE), indexing="ij"))
     affine = AFFINES["lps"]
     away = (grid - np.reshape(BALL_VOXEL, (3, 1, 1, 1))) * np.reshape([1.0, 1.25, 1.5], (3, 1, 1, 1))
     image = 100.0 * (np.linalg.norm(away, axis=0) < RADIUS_MM) + rng.normal(0, 12, SHAPE)
     for name in BALLS:
-        data.write_case(name, image[None].astype(np.float32), affine)
+        data.write_case(name, np.stack([image, -image][: len(channels)]).astype(np.float32), affine)
     for name, affine in AFFINES.items():
         cube = np.zeros(SHAPE, np.float32)
         cube[tuple(slice(index - 1, index + 2) for index in LANDMARK)] = 255
-        data.write_case(f"landmark-{name}", cube[None], affine)
+        data.write_case(f"landmark-{name}", np.stack([cube, -cube][: len(channels)]), affine)
 
 
 class NoPrediction:

@@ -16,7 +16,7 @@ from isal import igzip
 from starlette.background import BackgroundTask
 
 from voxseed import __version__
-from voxseed.errors import InputError
+from voxseed.errors import InputError, UnwritableError
 from voxseed.server.growth import ShownGrowth, grow_shown, growth_warnings, preview_steps
 from voxseed.server.leases import Leases, TakenError
 from voxseed.server.objects import PlacedObject, problem_of, read_placed, remove_placed, write_placed
@@ -47,7 +47,7 @@ from voxseed.workflows.review import NotPredictedError, Review
 
 _CHUNK_BYTES = 2**20
 _RANGE = re.compile(r"bytes=(\d{1,15})-(\d{1,15})")
-_STATUS = {UnknownCaseError: 404, NotPredictedError: 404, OutsideError: 403, TakenError: 409}
+_STATUS = {UnknownCaseError: 404, NotPredictedError: 404, OutsideError: 403, TakenError: 409, UnwritableError: 507}
 _REFUSED = 422
 
 

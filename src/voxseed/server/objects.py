@@ -20,7 +20,7 @@ from voxseed.data.object_checks import require_box_in_image, require_plausible
 from voxseed.data.object_files import box_path, markups_files, points_path
 from voxseed.data.point_roles import DIRECTIONS, INSIDE, direction_labels, role_of, split_by_role
 from voxseed.errors import InputError
-from voxseed.server.workspace import Workspace
+from voxseed.server.workspace import Workspace, require_within
 from voxseed.types import FloatArray
 
 ROLES = (INSIDE, *DIRECTIONS)
@@ -136,8 +136,13 @@ def remove_placed(workspace: Workspace, case: str, key: Key) -> None:
 
 
 def _files(workspace: Workspace, case: str) -> list[Path]:
-    """All markups of a case, the youngest last."""
-    paths = [*markups_files(workspace.folder(case)), *markups_files(workspace.drafts(case))]
+    """All markups of a case, the youngest last.
+
+    Raises:
+        OutsideError: if one is a link to outside the set.
+    """
+    folders = (workspace.folder(case), workspace.drafts(case))
+    paths = [require_within(workspace.path, path) for folder in folders for path in markups_files(folder)]
     return sorted(paths, key=lambda path: path.stat().st_mtime_ns)
 
 

@@ -14,7 +14,9 @@ from voxseed.data.volumes import Image, Volume, canonical, canonical_view, read_
 from voxseed.server.workspace import Workspace
 from voxseed.types import BoolArray, FloatArray, Shape3
 
-_KEPT_BYTES = 2**30
+KEPT_BYTES = 2**30
+"""Of images that are kept as they were sent; the one that was sent last is kept whatever its size."""
+
 _KEPT_IMAGES = 2
 _WINDOW_PERCENTILES = (0.5, 99.5)
 _WINDOW_SAMPLES = 200_000
@@ -32,10 +34,16 @@ class PreparedImage:
 
 
 class Volumes:
-    """Images of a workspace, read once."""
+    """Images of a workspace, read once.
 
-    def __init__(self, workspace: Workspace) -> None:
+    Args:
+        workspace: whose images.
+        kept_bytes: as `KEPT_BYTES`.
+    """
+
+    def __init__(self, workspace: Workspace, kept_bytes: int = KEPT_BYTES) -> None:
         self._workspace = workspace
+        self._kept_bytes = kept_bytes
         self._encoded: OrderedDict[tuple[str, int, bool], bytearray] = OrderedDict()
         self._prepared: OrderedDict[str, PreparedImage] = OrderedDict()
         self._lock = Lock()
@@ -61,9 +69,13 @@ class Volumes:
             if found is not None:
                 return found
             volume = canonical_view(read_as_stored(self._workspace.image_paths(case)[channel]))
-            for is_coarse, which in ((False, volume), (True, thinned(volume, COARSE_VOXELS))):
-                self._keep((case, channel, is_coarse), encode(which, window(volume.array)))
-            return self._kept(key) or encode(volume, window(volume.array))
+            shown = window(volume.array)
+            made = {
+                (case, channel, True): encode(thinned(volume, COARSE_VOXELS), shown),
+                (case, channel, False): encode(volume, shown),
+            }
+            self._keep(made)
+            return made[key]
 
     def prepared(self, case: str) -> PreparedImage:
         """All channels of a case and where they are valid.
@@ -86,10 +98,13 @@ class Volumes:
                 self._encoded.move_to_end(key)
             return self._encoded.get(key)
 
-    def _keep(self, key: tuple[str, int, bool], content: bytearray) -> None:
+    def _keep(self, made: dict[tuple[str, int, bool], bytearray]) -> None:
+        """Keep both copies of a channel in place of older ones: a page asks for the full one part by part."""
         with self._lock:
-            self._encoded[key] = content
-            while sum(map(len, self._encoded.values())) > _KEPT_BYTES and len(self._encoded) > 1:
+            for key, content in made.items():
+                self._encoded[key] = content
+                self._encoded.move_to_end(key)
+            while sum(map(len, self._encoded.values())) > self._kept_bytes and len(self._encoded) > len(made):
                 self._encoded.popitem(last=False)
 
 

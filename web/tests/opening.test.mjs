@@ -79,8 +79,10 @@ test("the channel that was asked for last is shown, however late others come; wh
     await page.waitForFunction(() => /T2: cannot be read/.test(document.querySelector("#guide").textContent));
     assert.deepEqual(await page.evaluate(isShown), [0, "0", true]);
     await mended();
+    await page.evaluate(() => voxseed.stage.goTo([3, 4, 5]));
     await page.selectOption("#channel", "1");
     await page.waitForFunction(() => voxseed.channel === 1);
+    assert.deepEqual(await page.evaluate(() => voxseed.stage.cursor), [3, 4, 5]);
     assert.deepEqual(await page.evaluate(isShown), [1, "1", false]);
   });
 });

@@ -120,6 +120,11 @@ def relabel(name, **labels):
     return write
 
 
+def forget_absent(root):
+    path = root / "annotations/clicks/annotations.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "absent": {}}))
+
+
 NAN = IMAGE[0].copy()
 NAN[1, 1, 1] = np.nan
 NO_BACKGROUND = np.where(PAINTED == 0, 3, PAINTED)
@@ -149,6 +154,7 @@ DAMAGES = {
     "empty map": (stroke(np.full(SHAPE, 3)), "error", "strokes/c", "empty annotation, every voxel is ignore"),
     "no ignore": (stroke(DENSE), "error", "strokes/c", "is it dense, or painted with 0 for unannotated?"),
     "no background": (stroke(NO_BACKGROUND), "warning", "strokes/c", "no voxel is annotated as background"),
+    "unmentioned": (forget_absent, "warning", "clicks/b", "nothing says where cyst is"),
     "map affine": (stroke(PAINTED, np.eye(4)), "error", "strokes/c", "its voxels do not lie"),
     "class nobody": (stroke(ONLY_TUMOUR), "error", "strokes", "nobody annotated the class cyst"),
     "other table": (

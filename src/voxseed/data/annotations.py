@@ -1,5 +1,6 @@
 """Annotations: what a person gave for a case. Types here; Slicer's files in `markups`, folders in `annotation_sets`."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -64,3 +65,8 @@ class CaseAnnotation:
     boxes: tuple[ObjectBox, ...] = ()
     painted: Volume | None = None
     absent: frozenset[str] = field(default_factory=frozenset)
+
+    def unmentioned(self, class_names: Iterable[str]) -> list[str]:
+        """Classes of which neither an object nor the list of absent ones says anything."""
+        objects = {item.class_name for item in self.points} | {item.class_name for item in self.boxes}
+        return [name for name in class_names if name not in objects | self.absent]

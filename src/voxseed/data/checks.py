@@ -9,6 +9,7 @@ from voxseed.data.case_files import list_labels
 from voxseed.data.datasets import Dataset, how_to_annotate, scan
 from voxseed.data.findings import DatasetCheck, DatasetSummary, Findings, SetSummary, Severity
 from voxseed.data.grids import Grid, require_same_grid
+from voxseed.data.labels import Labels
 from voxseed.data.planes import SLICES, annotated_planes, require_one_or_two
 from voxseed.data.volumes import Volume, read_label, read_volume, require_finite
 from voxseed.errors import InputError
@@ -67,6 +68,7 @@ def check_annotation_set(dataset: Dataset, name_or_path: str | Path, findings: F
                 annotation = annotation_set.read(case)
                 classes.append(annotation_set.annotated_classes(annotation))
                 _check_background(annotation, f"{name}/{case}", findings)
+                _check_unmentioned(annotation, dataset.labels, f"{name}/{case}", findings)
                 if annotation_set.protocol == SLICES and annotation.painted is not None:
                     annotated = annotation.painted.array != annotation_set.labels.next_ignore_value
                     require_one_or_two(annotated_planes(annotated, annotation.painted.affine), f"{name}/{case}")
@@ -129,6 +131,16 @@ def _check_background(annotation: CaseAnnotation, where: str, findings: Findings
     painted = annotation.painted
     if painted is not None and not (painted.array == BACKGROUND).any():
         message = "no voxel is annotated as background; what is not the object is hard to learn. Paint some background."
+        findings.add(Severity.WARNING, where, message)
+
+
+def _check_unmentioned(annotation: CaseAnnotation, labels: Labels, where: str, findings: Findings) -> None:
+    unmentioned = annotation.unmentioned(labels.foreground)
+    if unmentioned and (annotation.points or annotation.boxes):
+        message = (
+            f"nothing says where {unmentioned[0]} is, so nothing but what is painted teaches background. "
+            "Annotate it, or list it as absent in annotations.json."
+        )
         findings.add(Severity.WARNING, where, message)
 
 

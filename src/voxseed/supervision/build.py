@@ -75,9 +75,9 @@ def build_supervision(
     objects += [_boxed(item, image, labels, case) for item in annotation.boxes]
     absent = frozenset(labels.class_index(name) for name in annotation.absent)
     target = _together(objects, image.shape, settings)
-    if _unmentioned(annotation, labels):
+    if annotation.unmentioned(labels.foreground):
         target[target == BACKGROUND] = IGNORE
-    if objects or not _unmentioned(annotation, labels):
+    if objects or not annotation.unmentioned(labels.foreground):
         target[~valid] = BACKGROUND
     painted = None
     if annotation.painted is not None:
@@ -107,7 +107,7 @@ def _probable(
         painted = _painted(annotation.painted, labels, case)
     grid = Grid(image.shape, image.affine)
     maps = probability_maps(annotation, grown, painted, grid, labels, settings.probability, case)
-    unmentioned = _unmentioned(annotation, labels)
+    unmentioned = annotation.unmentioned(labels.foreground)
     if unmentioned and painted is None:
         raise InputError(
             f"Case {case}: nothing says where {unmentioned[0]!r} is, and probabilities are of every class everywhere. "
@@ -120,13 +120,6 @@ def _probable(
     supervision = Supervision(kind, hard_target(maps), image.affine, objects, absent, probabilities=kept)
     is_noisy = annotation.protocol == NOISY_DENSE
     return replace(supervision, absent=frozenset(), trusted=False) if is_noisy else supervision
-
-
-def _unmentioned(annotation: CaseAnnotation, labels: Labels) -> list[str]:
-    """Classes of which neither an object nor the list of absent ones says anything."""
-    objects = [item.class_name for item in annotation.points] + [item.class_name for item in annotation.boxes]
-    mentioned = {*objects, *annotation.absent}
-    return [name for name in labels.foreground if name not in mentioned]
 
 
 def dense_supervision(label: Volume, labels: Labels) -> Supervision:

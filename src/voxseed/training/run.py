@@ -108,7 +108,7 @@ def _log_plan(plan: Plan, cases: list[TrainingCase]) -> None:
     if without:
         _log.warning(
             "Case %s%s: no voxel is annotated as background; what is not the object is hard to learn. "
-            "Paint some background.",
+            "Paint some background, or list classes that the case does not have as absent.",
             without[0],
             f" and {len(without) - 1} more" if len(without) > 1 else "",
         )

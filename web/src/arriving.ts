@@ -29,11 +29,11 @@ export function receive(path: string, signal: AbortSignal): Arriving {
   return { begun: Promise.race([middle, whole]), whole };
 }
 
-/** Ranges of bytes that cover all but the head; the one around the middle first. */
+/** Ranges of bytes that cover all but the head; the one around the middle first, the end last. */
 function partsOf(total: number): [number, number][] {
   const low = Math.max(HEAD_BYTES, Math.floor((total - PART_BYTES) / 2));
   const high = Math.min(total, low + PART_BYTES);
-  return [[low, high], ...inParts(high, total), ...inParts(HEAD_BYTES, low)];
+  return [[low, high], ...inParts(HEAD_BYTES, low), ...inParts(high, total)];
 }
 
 function inParts(start: number, stop: number): [number, number][] {

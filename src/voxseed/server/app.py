@@ -6,14 +6,13 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
-from threading import Lock
+from threading import Lock, Thread
 from typing import Annotated
 
 import numpy as np
 from fastapi import FastAPI, Header, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from isal import igzip
-from starlette.background import BackgroundTask
 
 from voxseed import __version__
 from voxseed.errors import InputError, UnwritableError
@@ -162,13 +161,13 @@ class _Api:
         headers = {"content-length": str(stop - start), "accept-ranges": "bytes"}
         if stop - start < len(content):
             headers["content-range"] = f"bytes {start}-{stop - 1}/{len(content)}"
-        is_last = stop == len(content) and not coarse
+        if stop == len(content) and not coarse:  # the end is what the page asks for last
+            Thread(target=self._prepare, args=(case,), daemon=True).start()  # Ctrl-C does not wait for it
         return StreamingResponse(
             _chunks(memoryview(content)[start:stop]),
             status_code=206 if "content-range" in headers else 200,
             media_type="application/octet-stream",
             headers=headers,
-            background=BackgroundTask(self._prepare, case) if is_last else None,
         )
 
     def painted(self, case: str) -> Response:

@@ -75,9 +75,10 @@ def build_supervision(
     objects += [_boxed(item, image, labels, case) for item in annotation.boxes]
     absent = frozenset(labels.class_index(name) for name in annotation.absent)
     target = _together(objects, image.shape, settings)
-    if annotation.unmentioned(labels.foreground):
+    unmentioned = annotation.unmentioned(labels.foreground)
+    if unmentioned:
         target[target == BACKGROUND] = IGNORE
-    if objects or not annotation.unmentioned(labels.foreground):
+    if objects or not unmentioned:
         target[~valid] = BACKGROUND
     painted = None
     if annotation.painted is not None:

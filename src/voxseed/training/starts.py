@@ -70,7 +70,10 @@ def preprocessing_of(starts: Mapping[str, Start], wanted: PreprocessingSettings)
 
 def _described(preprocessing: Preprocessing) -> str:
     spacing = " × ".join(f"{size:.4g}" for size in preprocessing.spacing_mm)
-    scales = ", ".join(str(each.model_dump(exclude_none=True)) for each in preprocessing.normalisations)
+    scales = ", ".join(
+        f"ct with mean {each.mean:.4g} and sd {each.sd:.4g}" if each.kind == "ct" else each.kind
+        for each in preprocessing.normalisations
+    )
     return f"{spacing} mm, {scales}"
 
 

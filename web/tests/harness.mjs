@@ -1,9 +1,11 @@
 // A server, a browser, and a page on an open case.
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
@@ -11,7 +13,7 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 const FLAGS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"];
 export const PATIENCE_MS = 60_000;
 
-export async function makeFolder() {
+async function makeFolder() {
   const folder = await mkdtemp(path.join(os.tmpdir(), "voxseed-page-"));
   return { root: path.join(folder, "data"), remove: () => rm(folder, { recursive: true }) };
 }
@@ -37,6 +39,34 @@ async function printedAddress(lines) {
     const found = /Open (\S+)/.exec(value);
     if (found !== null) return found[1];
   }
+}
+
+/** One server and one browser for all tests of a file; `inPage` gives a test a page of its own, free of problems in the end. */
+export function useServer(what = "annotate", ready = async () => undefined) {
+  const site = {};
+  let folder, browser;
+  before(async () => {
+    folder = await makeFolder();
+    site.root = folder.root;
+    [site.server, browser] = [await startServer(folder.root, 0, what), await startBrowser()];
+    site.context = await browser.newContext();
+  });
+  after(async () => {
+    await browser?.close();
+    await site.server?.stop("SIGINT");
+    await folder?.remove();
+  });
+  site.inPage = async (name, body, in3D = false) => {
+    const page = await openCase(site.context, site.server, name, in3D);
+    try {
+      await ready(page);
+      await body(page);
+      assert.deepEqual(page.problems, []);
+    } finally {
+      await page.close();
+    }
+  };
+  return site;
 }
 
 export function startBrowser() {

@@ -1,29 +1,11 @@
 // What is shown, and what can be annotated, while cases and channels arrive slowly, late, or not at all.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { click, hold, makeFolder, openCase, readMarkups, refuse, saved, screenOf, shown, startBrowser, startServer } from "./harness.mjs";
+import { test } from "node:test";
+import { click, hold, readMarkups, refuse, saved, screenOf, shown, useServer } from "./harness.mjs";
 
 const MIDDLE = [24, 22, 15];
-let folder, server, browser, context;
-
-before(async () => {
-  folder = await makeFolder();
-  [server, browser] = [await startServer(folder.root, 0, "channels"), await startBrowser()];
-  context = await browser.newContext();
-});
-
-after(async () => {
-  await browser?.close();
-  await server?.stop("SIGINT");
-  await folder?.remove();
-});
-
-async function inPage(name, body, in3D = false) {
-  const page = await openCase(context, server, name, in3D);
-  await body(page);
-  assert.deepEqual(page.problems, []);
-  await page.close();
-}
+const site = useServer("channels");
+const { inPage } = site;
 
 /** Begin to open a case, without waiting for it. */
 const begin = (page, name) => page.evaluate((each) => void voxseed.open(each), name);
@@ -55,7 +37,7 @@ test("nothing can be annotated until slices of the case itself are shown", async
     await page.keyboard.press("p");
     await click(page, 2, MIDDLE);
     await saved(page);
-    assert.deepEqual(Object.keys(await readMarkups(server, ".drafts", "undo", "ball.mrk.json")), ["inside"]);
+    assert.deepEqual(Object.keys(await readMarkups(site.server, ".drafts", "undo", "ball.mrk.json")), ["inside"]);
     coarse.go();
     await shown(page, "undo");
   });

@@ -2,32 +2,14 @@ import assert from "node:assert/strict";
 import { readFile, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import {
-  BALL, click, drag, makeFolder, openCase, readMarkups, saved, screenOf, sevenClicks, show, shown, startBrowser, startServer,
+  BALL, click, drag, openCase, readMarkups, saved, screenOf, sevenClicks, show, shown, startServer, useServer,
 } from "./harness.mjs";
 
 const ROLES = ["inside", "left", "right", "posterior", "anterior", "inferior", "superior"];
-let folder, server, browser, context;
-
-before(async () => {
-  folder = await makeFolder();
-  [server, browser] = [await startServer(folder.root), await startBrowser()];
-  context = await browser.newContext();
-});
-
-after(async () => {
-  await browser?.close();
-  await server?.stop("SIGINT");
-  await folder?.remove();
-});
-
-async function inPage(name, body, in3D = false) {
-  const page = await openCase(context, server, name, in3D);
-  await body(page);
-  assert.deepEqual(page.problems, []);
-  await page.close();
-}
+const site = useServer();
+const { inPage } = site;
 
 const grown = (page) => page.waitForFunction(() => voxseed.session.growths.size > 0);
 const guide = (page) => page.textContent("#guide");
@@ -56,7 +38,7 @@ test("seven clicks, growth, and everything is there after a reload", async () =>
     assert.ok((await covered(page)) > 0.9);
     assert.equal(await page.locator("#warnings li").count(), 0);
     await saved(page);
-    const file = await readMarkups(server, "clicks", "ball.mrk.json");
+    const file = await readMarkups(site.server, "clicks", "ball.mrk.json");
     assert.deepEqual(Object.keys(file), ROLES);
 
     await page.reload();
@@ -84,36 +66,36 @@ test("the threshold redraws at once, warns, and says how to train with it", asyn
 test("undo, redo, dragging a point, a second object, removing one", async () => {
   await inPage("undo", async (page) => {
     await sevenClicks(page);
-    const before = await readMarkups(server, "undo", "ball.mrk.json");
+    const before = await readMarkups(site.server, "undo", "ball.mrk.json");
     const [x, y] = await screenOf(page, 2, BALL.left[1]);
     await page.mouse.move(x, y);
     await page.mouse.down();
     await page.mouse.move(x + 20, y, { steps: 4 });
     await page.mouse.up();
     await saved(page);
-    const moved = await readMarkups(server, "undo", "ball.mrk.json");
+    const moved = await readMarkups(site.server, "undo", "ball.mrk.json");
     assert.notDeepEqual(moved.left, before.left);
     assert.deepEqual(moved.right, before.right);
     await page.click("#undo");
     await saved(page);
-    assert.deepEqual(await readMarkups(server, "undo", "ball.mrk.json"), before);
+    assert.deepEqual(await readMarkups(site.server, "undo", "ball.mrk.json"), before);
     await page.keyboard.press("Control+Shift+Z");
     await saved(page);
-    assert.deepEqual(await readMarkups(server, "undo", "ball.mrk.json"), moved);
+    assert.deepEqual(await readMarkups(site.server, "undo", "ball.mrk.json"), moved);
 
     await page.selectOption("#new-class", "cyst");
     await page.click("#new-object");
     await click(page, 2, [10, 30, 14]);
     await saved(page);
     assert.deepEqual(await page.locator("#objects .count").allTextContents(), ["7/7", "1/7"]);
-    assert.deepEqual(Object.keys(await readMarkups(server, ".drafts", "undo", "cyst.mrk.json")), ["inside"]);
+    assert.deepEqual(Object.keys(await readMarkups(site.server, ".drafts", "undo", "cyst.mrk.json")), ["inside"]);
     await page.click("button[title='Remove cyst']");
     await saved(page);
     assert.equal(await page.locator("#objects li").count(), 1);
     await page.keyboard.press("Control+Z");
     await saved(page);
     assert.equal(await page.locator("#objects li").count(), 2);
-    await assert.rejects(readMarkups(server, "undo", "cyst.mrk.json"));
+    await assert.rejects(readMarkups(site.server, "undo", "cyst.mrk.json"));
   });
 });
 
@@ -141,7 +123,7 @@ test("painting: strokes, fill between, slice complete, eraser, undo, and a reloa
     assert.equal(await count(page, 1), filled);
     await saved(page);
     const background = await count(page, 0);
-    assert.ok((await stat(path.join(server.root, "annotations", "page", "paint.nii.gz"))).size > 0);
+    assert.ok((await stat(path.join(site.server.root, "annotations", "page", "paint.nii.gz"))).size > 0);
 
     await page.reload();
     await shown(page, "paint");
@@ -156,14 +138,14 @@ test("a box by dragging in two views", async () => {
     await drag(page, 2, [12, 8, 14], [38, 28, 14]);
     await drag(page, 1, [12, 18, 5], [38, 18, 23]);
     await saved(page);
-    const content = await readFile(path.join(server.root, "annotations", "page", "box", "ball.box.mrk.json"), "utf8");
+    const content = await readFile(path.join(site.server.root, "annotations", "page", "box", "ball.box.mrk.json"), "utf8");
     const [roi] = JSON.parse(content).markups;
     assert.equal(roi.type, "ROI");
     const expected = [27 * 1.0, 21 * 1.25, 19 * 1.5];
     roi.size.forEach((value, axis) => assert.ok(Math.abs(value - expected[axis]) < 1e-6, `${roi.size}`));
     await page.keyboard.press("Delete");
     await saved(page);
-    await assert.rejects(stat(path.join(server.root, "annotations", "page", "box")));
+    await assert.rejects(stat(path.join(site.server.root, "annotations", "page", "box")));
   });
 });
 
@@ -183,7 +165,7 @@ test("everything by keyboard", async () => {
     }
     await grown(page);
     await saved(page);
-    const file = await readMarkups(server, "keyboard", "ball.mrk.json");
+    const file = await readMarkups(site.server, "keyboard", "ball.mrk.json");
     assert.ok(Math.abs(file.left[0] - (file.inside[0] - 15)) < 1e-6);
     assert.ok(Math.abs(file.superior[2] - (file.inside[2] + 15)) < 1e-6);
     await press("b");
@@ -210,7 +192,7 @@ test("a second tab is told, can look, and can take over", async () => {
   await inPage("tabs", async (first) => {
     await click(first, ...BALL.inside);
     await saved(first);
-    const second = await openCase(context, server, "look");
+    const second = await openCase(site.context, site.server, "look");
     await show(second, "tabs");
     await second.waitForSelector("#taken[open]");
     assert.match(await text(second, "#taken-text"), /open in another tab/);
@@ -224,7 +206,7 @@ test("a second tab is told, can look, and can take over", async () => {
     await shown(second, "tabs");
     await click(second, ...BALL.left);
     await saved(second);
-    assert.deepEqual(Object.keys(await readMarkups(server, ".drafts", "tabs", "ball.mrk.json")), ["inside", "left"]);
+    assert.deepEqual(Object.keys(await readMarkups(site.server, ".drafts", "tabs", "ball.mrk.json")), ["inside", "left"]);
     await click(first, ...BALL.right);
     await first.waitForFunction(() => voxseed.session.readOnly);
     assert.match(await guide(first), /another tab/);
@@ -236,13 +218,13 @@ test("a second tab is told, can look, and can take over", async () => {
 for (const name of ["ras", "lps", "las", "permuted", "oblique"]) {
   test(`a click on a landmark gives its place in mm: ${name}`, async () => {
     await inPage(`landmark-${name}`, async (page) => {
-      const { mm, voxel, spacing } = server.landmarks[name];
+      const { mm, voxel, spacing } = site.server.landmarks[name];
       const half = Math.min(...spacing) / 2;
       for (const axis of [2, 1, 0]) {
         await page.evaluate((each) => voxseed.stage.goTo(each), voxel);
         await page.mouse.click(...(await brightest(page, axis)));
         await saved(page);
-        const { inside } = await readMarkups(server, ".drafts", `landmark-${name}`, "ball.mrk.json");
+        const { inside } = await readMarkups(site.server, ".drafts", `landmark-${name}`, "ball.mrk.json");
         const away = Math.hypot(...inside.map((value, each) => value - mm[each]));
         assert.ok(away < half, `view ${axis}: ${away.toFixed(3)} mm away, ${half} allowed`);
         await page.keyboard.press("Control+Z");
@@ -289,16 +271,16 @@ test("axe-core finds nothing serious in any mode", async () => {
 });
 
 test("killed between click and answer: the page says so, and the next one saves it", async () => {
-  const page = await openCase(context, server, "lost");
+  const page = await openCase(site.context, site.server, "lost");
   await click(page, ...BALL.inside);
   await saved(page);
-  await server.stop("SIGKILL");
+  await site.server.stop("SIGKILL");
   await click(page, ...BALL.left);
   await page.waitForFunction(() => /not saved/.test(document.querySelector("#saved").textContent));
-  server = await startServer(folder.root, server.port);
+  site.server = await startServer(site.root, site.server.port);
   await page.close({ runBeforeUnload: false });
-  const again = await openCase(context, server, "look");
+  const again = await openCase(site.context, site.server, "look");
   await again.waitForFunction(() => !Object.keys(localStorage).some((key) => key.startsWith("voxseed-unsaved")));
-  assert.deepEqual(Object.keys(await readMarkups(server, ".drafts", "lost", "ball.mrk.json")), ["inside", "left"]);
+  assert.deepEqual(Object.keys(await readMarkups(site.server, ".drafts", "lost", "ball.mrk.json")), ["inside", "left"]);
   await again.close();
 });

@@ -3,40 +3,18 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { after, before, test } from "node:test";
-import {
-  BALL, click, drag, hold, makeFolder, openCase, readMarkups, saved, screenOf, show, shown, startBrowser, startServer,
-} from "./harness.mjs";
+import { test } from "node:test";
+import { BALL, click, drag, hold, readMarkups, saved, screenOf, show, shown, useServer } from "./harness.mjs";
 
 const WORST_FIRST = ["clicks", "undo", "paint", "keyboard", "box", "tabs", "lost"];
-let folder, server, browser, context;
-
-before(async () => {
-  folder = await makeFolder();
-  [server, browser] = [await startServer(folder.root, 0, "review"), await startBrowser()];
-  context = await browser.newContext();
-});
-
-after(async () => {
-  await browser?.close();
-  await server?.stop("SIGINT");
-  await folder?.remove();
-});
-
-async function inPage(name, body, in3D = false) {
-  const page = await openCase(context, server, name, in3D);
-  try {
-    await page.waitForFunction(() => voxseed.review.shown !== null || voxseed.review.find(voxseed.session.info.name).prediction === "");
-    await body(page);
-    assert.deepEqual(page.problems, []);
-  } finally {
-    await page.close();
-  }
-}
+const predictionShown = (page) =>
+  page.waitForFunction(() => voxseed.review.shown !== null || voxseed.review.find(voxseed.session.info.name).prediction === "");
+const site = useServer("review", predictionShown);
+const { inPage } = site;
 
 const text = (page, selector) => page.textContent(selector);
 const names = (page) => page.locator("#cases .name").allTextContents();
-const verdicts = async () => JSON.parse(await readFile(path.join(server.predictions, "verdicts.json"), "utf8")).verdicts;
+const verdicts = async () => JSON.parse(await readFile(path.join(site.server.predictions, "verdicts.json"), "utf8")).verdicts;
 
 /** Red, green, blue, alpha that are drawn at a place of the axial view. */
 async function drawn(page, voxel) {
@@ -151,7 +129,7 @@ test("a stroke and points correct a prediction; the rest stays unannotated", asy
     const [painted, all] = await page.evaluate(() => [voxseed.session.labels.values.filter((v) => v === 1).length, voxseed.session.labels.values.length]);
     assert.ok(painted > 20);
     assert.equal(await page.evaluate(() => voxseed.session.labels.values.filter((v) => v === 255).length), all - painted);
-    assert.deepEqual(Object.keys(await readMarkups(server, ".drafts", "keyboard", "ball.mrk.json")), ["inside"]);
+    assert.deepEqual(Object.keys(await readMarkups(site.server, ".drafts", "keyboard", "ball.mrk.json")), ["inside"]);
     assert.match(await text(page, "#cases [aria-current] .hidden"), /annotated/);
 
     await page.reload();
@@ -193,7 +171,7 @@ test("everything by keyboard: accept, next, flag, annotate the proposed case", a
     assert.equal(await page.evaluate((name) => voxseed.review.find(name).state, proposed), "unannotated");
     await page.keyboard.press("Enter");
     await saved(page);
-    assert.deepEqual(Object.keys(await readMarkups(server, ".drafts", proposed, "ball.mrk.json")), ["inside"]);
+    assert.deepEqual(Object.keys(await readMarkups(site.server, ".drafts", proposed, "ball.mrk.json")), ["inside"]);
     await page.keyboard.press("v");
     await page.keyboard.press("?");
     assert.match(await text(page, "#keys"), /annotate next/);

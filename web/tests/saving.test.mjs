@@ -1,30 +1,10 @@
 // What is not saved is said, kept and sent again; what cannot be saved is not shown.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import {
-  BALL, click, drag, makeFolder, openCase, readMarkups, refuse, saved, startBrowser, startServer,
-} from "./harness.mjs";
+import { test } from "node:test";
+import { BALL, click, drag, openCase, readMarkups, refuse, saved, useServer } from "./harness.mjs";
 
-let folder, server, browser, context;
-
-before(async () => {
-  folder = await makeFolder();
-  [server, browser] = [await startServer(folder.root), await startBrowser()];
-  context = await browser.newContext();
-});
-
-after(async () => {
-  await browser?.close();
-  await server?.stop("SIGINT");
-  await folder?.remove();
-});
-
-async function inPage(name, body) {
-  const page = await openCase(context, server, name);
-  await body(page);
-  assert.deepEqual(page.problems, []);
-  await page.close();
-}
+const site = useServer();
+const { inPage } = site;
 
 const said = (page, selector, pattern) =>
   page.waitForFunction(([where, what]) => new RegExp(what).test(document.querySelector(where).textContent), [selector, pattern]);
@@ -38,7 +18,7 @@ test("a full disk is said, and what did not fit is saved when it does", async ()
     await freed();
     await saved(page);
     await said(page, "#saved", "All saved");
-    assert.deepEqual(Object.keys(await readMarkups(server, ".drafts", "clicks", "ball.mrk.json")), ["inside", "left"]);
+    assert.deepEqual(Object.keys(await readMarkups(site.server, ".drafts", "clicks", "ball.mrk.json")), ["inside", "left"]);
   });
 });
 
@@ -60,13 +40,13 @@ test("what is refused is not shown as if it were saved", async () => {
     await page.keyboard.press("p");
     await click(page, ...BALL.left);
     await saved(page);
-    assert.deepEqual(Object.keys(await readMarkups(server, ".drafts", "undo", "ball.mrk.json")), ["inside", "left"]);
+    assert.deepEqual(Object.keys(await readMarkups(site.server, ".drafts", "undo", "ball.mrk.json")), ["inside", "left"]);
   });
 });
 
 /** A page that cannot save what is placed on a case, and ends without saying that it leaves. */
 async function lose(name) {
-  const page = await openCase(context, server, name);
+  const page = await openCase(site.context, site.server, name);
   await page.evaluate(() => {
     const real = globalThis.fetch;
     const isLost = (address) => /objects|release/.test(address);
@@ -90,7 +70,7 @@ test("what ended pages could not save is kept until the case is free or taken ov
     await page.evaluate(() => void voxseed.open("paint"));
     await page.click("#take-over");
     await page.waitForFunction(() => voxseed.session?.current?.points.length === 1);
-    assert.deepEqual(Object.keys(await readMarkups(server, ".drafts", "paint", "ball.mrk.json")), ["inside"]);
+    assert.deepEqual(Object.keys(await readMarkups(site.server, ".drafts", "paint", "ball.mrk.json")), ["inside"]);
     assert.equal((await kept(page)).length, 1);
 
     for (const key of keys) { // as when the silence of the ended page has been long enough
@@ -101,6 +81,6 @@ test("what ended pages could not save is kept until the case is free or taken ov
     await page.waitForFunction(() => voxseed.lostProblem === "");
     await said(page, "#saved", "All saved");
     assert.deepEqual(await kept(page), []);
-    assert.deepEqual(Object.keys(await readMarkups(server, ".drafts", "box", "ball.mrk.json")), ["inside"]);
+    assert.deepEqual(Object.keys(await readMarkups(site.server, ".drafts", "box", "ball.mrk.json")), ["inside"]);
   });
 });

@@ -49,6 +49,28 @@ def test_a_changed_key_is_another_row_and_says_why(tmp_path: Path, change: dict,
     assert key.why_other(earlier.key) == reason
 
 
+@pytest.mark.parametrize("change", [change for change, _ in CHANGES])
+def test_what_a_training_follows_from_makes_another_training(tmp_path: Path, change: dict) -> None:
+    folder = RowFolder.of(tmp_path, "scm", 0, KEY)
+    finished(folder)
+    folder.run.mkdir()
+    other = replace(KEY, **change)
+    assert RowFolder.of(tmp_path, "scm", 0, other).trained_alike(other) is None
+
+
+def test_a_training_is_the_same_whatever_is_measured(tmp_path: Path) -> None:
+    folder = RowFolder.of(tmp_path, "scm", 0, KEY)
+    settings = {**KEY.settings, "prediction": {"ensemble": True}}
+    key = replace(KEY, settings=settings, data={**KEY.data, "measured": {"d": "04"}})
+    other = RowFolder.of(tmp_path, "scm-again", 0, key)
+    record = finished(folder)
+    assert other.trained_alike(key) is None  # a row without a run
+    folder.run.mkdir()
+    assert other.trained_alike(key) == folder
+    folder.write(replace(record, state="running"))
+    assert other.trained_alike(key) is None
+
+
 def test_a_folder_under_a_wrong_name_is_not_taken(tmp_path: Path) -> None:
     other = replace(KEY, code="abd")
     finished(RowFolder.of(tmp_path, "scm", 0, KEY))

@@ -257,17 +257,17 @@ def test_the_key_of_a_row_holds_the_code_of_what_auto_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "again"),
+    ("part", "missing", "again"),
     [
-        ("labelsTr/ball_3.nii.gz", TRAINED),  # measured
-        ("imagesTr/ball_3_0000.nii.gz", TRAINED),
-        ("annotations/points/ball_0", ["partial", "stage-one", "scm"]),
-        ("labelsTr/ball_0.nii.gz", ["full"]),
-        ("imagesTr/ball_2_0000.nii.gz", []),  # validation
+        ("labelsTr/ball_3.nii.gz", 6, []),  # measured
+        ("imagesTr/ball_3_0000.nii.gz", 6, []),
+        ("annotations/points/ball_0", 4, ["partial", "stage-one", "scm"]),
+        ("labelsTr/ball_0.nii.gz", 1, ["full"]),
+        ("imagesTr/ball_2_0000.nii.gz", 0, []),  # validation
     ],
 )
 def test_a_row_is_made_again_if_data_changed_that_it_reads(
-    run: Benchmark, trainings: Trainings, dataset: Path, part: str, again: list[str]
+    run: Benchmark, trainings: Trainings, dataset: Path, part: str, missing: int, again: list[str]
 ) -> None:
     run()
     trainings.names()
@@ -280,9 +280,10 @@ def test_a_row_is_made_again_if_data_changed_that_it_reads(
     else:
         shutil.copyfile(source, target)
     said = run()
+    assert said[1] == f"{6 - missing} rows are there, {missing} are missing"
     assert trainings.names() == again
     if again:
-        assert any(f"because of other data: {'trained' if case == 'ball_0' else 'measured'}.{case}" in s for s in said)
+        assert any(f"because of other data: trained.{case}" in sentence for sentence in said)
 
 
 def test_a_row_is_made_again_if_the_code_changed(
@@ -438,10 +439,31 @@ def test_without_test_cases_nothing_can_be_measured(run: Benchmark, trainings: T
 def test_validation_cases_are_other_rows(run: Benchmark, trainings: Trainings, tmp_path: Path) -> None:
     run(rows=("partial",))
     run(rows=("partial",), measured_on="validation")
-    assert trainings.names() == ["partial", "partial"]
     (folder,) = {path.parent for path in (tmp_path / "out" / "rows").glob("partial/*/predictions/ball_2.nii.gz")}
     assert [path.name for path in folder.iterdir()] == ["ball_2.nii.gz"]
     assert "1 validation cases" in (tmp_path / "out" / "mine.txt").read_text()
+
+
+def test_what_is_trained_already_is_measured_on_other_cases_and_under_other_names(
+    run: Benchmark, trainings: Trainings, tmp_path: Path
+) -> None:
+    run(rows=("scm",))
+    assert trainings.names() == ["stage-one", "scm"]
+    for stage in (tmp_path / "out" / "rows").glob("*/*/run/stages/*"):
+        (stage / "last.ckpt").touch()
+    said = run(rows=("scm", "partial"), measured_on="validation")
+    assert trainings.names() == ["partial"]
+    assert said[2].startswith("[1 of 3] partial, seed 0")
+    assert said[4].startswith("[2 of 3] stage-one, seed 0; trained already, as stage-one; about ")
+    assert said[5].startswith("[3 of 3] scm, seed 0; trained already, as scm; about ")
+    for validated in (tmp_path / "out" / "rows").glob("scm/*/predictions/ball_2.nii.gz"):
+        assert list(validated.parents[1].glob("run/stages/*/metrics.csv"))
+        assert not list(validated.parents[1].glob("run/stages/*/last.ckpt"))
+    (tmp_path / "mine.yaml").write_text(TABLE + "  the-same:\n    title: Same\n    method: partial\n")
+    said = run(rows=("the-same",))
+    assert trainings.names() == []
+    assert said[2].startswith("[1 of 1] the-same, seed 0; trained already, as partial")
+    assert {record["seconds"]["training"] for record in records(tmp_path / "out", "the-same")} == {30.0}
 
 
 def test_missing_sets_are_simulated_once(run: Benchmark, trainings: Trainings, tmp_path: Path, dataset: Path) -> None:

@@ -36,7 +36,7 @@ class RowKey:
         settings: all that are read, seed included.
         data: classes and channels; trained and measured cases with their digests.
         code: digest of the source code.
-        starts_from: member → key of the row whose network it starts from.
+        starts_from: member → training of the row whose network it starts from.
     """
 
     settings: dict[str, Any]
@@ -47,7 +47,14 @@ class RowKey:
     @property
     def digest(self) -> str:
         """SHA-256 as hexadecimal digits."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return _sha256(asdict(self))
+
+    @property
+    def training_digest(self) -> str:
+        """SHA-256 of what the training follows from: everything but the measured cases and how they are predicted."""
+        settings = {section: values for section, values in self.settings.items() if section != "prediction"}
+        data = {part: values for part, values in self.data.items() if part != "measured"}
+        return _sha256({**asdict(self), "settings": settings, "data": data})
 
     def why_other(self, earlier: "RowKey") -> str:
         """Why a row of an earlier key cannot be taken for one of this key, as words after "because"."""
@@ -150,6 +157,21 @@ class RowFolder:
         finished = record is not None and record.state == COMPLETE and self.metrics.exists()
         return record if record is not None and finished and record.key == key else None
 
+    def trained_alike(self, key: RowKey) -> "RowFolder | None":
+        """The folder of another finished row, of whatever name, with the same training; None if there is none.
+
+        Raises:
+            InputError: if a record is damaged.
+        """
+        for path in sorted(self.path.parents[1].glob("*/seed-*/record.json")):
+            folder = RowFolder(path.parent)
+            if folder.path == self.path or not folder.run.exists():
+                continue
+            record = folder.read()
+            if record is not None and record.state == COMPLETE and record.key.training_digest == key.training_digest:
+                return folder
+        return None
+
     def earlier(self) -> RowRecord | None:
         """The latest record of the same row and seed under another key; None if there is none.
 
@@ -161,3 +183,7 @@ class RowFolder:
         if not others:
             return None
         return RowFolder(max(others, key=lambda path: path.stat().st_mtime).parent).read()
+
+
+def _sha256(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -145,8 +145,8 @@ class Planner:
             data=self._data(row, settings, annotations),
             code=self._code(row, settings, stages),
             starts_from={
-                **{member: f"{other.key.digest}:{network}" for member, (other, network) in starts.items()},
-                **({} if run_of is None else {"run": run_of.key.digest}),
+                **{member: f"{other.key.training_digest}:{network}" for member, (other, network) in starts.items()},
+                **({} if run_of is None else {"run": run_of.key.training_digest}),
             },
         )
         steps = sum(stage.iterations * len(stage.members) for stage in stages)

@@ -1,5 +1,6 @@
 """Make a row of a table: train, predict, measure, record. What a row has already is not made again."""
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from voxseed.benchmarks.records import COMPLETE, RUNNING, RowRecord
+from voxseed.benchmarks.records import COMPLETE, RUNNING, RowFolder, RowRecord
 from voxseed.data.valid_region import valid_region
 from voxseed.data.volumes import Volume, write_volume
 from voxseed.evaluation.curves import read_curves
@@ -21,6 +22,7 @@ from voxseed.training.run_folder import RunFolder
 from voxseed.types import BACKGROUND, IGNORE
 from voxseed.workflows.benchmark_plan import Order, PlannedRow
 from voxseed.workflows.evaluate import evaluate
+from voxseed.workflows.new_folder import new_folder
 from voxseed.workflows.predict import predict
 from voxseed.workflows.train import train
 
@@ -43,7 +45,11 @@ def make_row(order: Order, planned: PlannedRow, on_plan: Callable[[Plan], None] 
     folder.write(record)
     seconds = dict(record.seconds)
     if planned.trained:
-        _train(order, planned, on_plan)
+        trained = _trained_alike(planned)
+        if trained is None:
+            _train(order, planned, on_plan)
+        else:
+            _copy_run(trained.run, folder.run)
         seconds["training"] = training_seconds(folder.run)
     start = time.monotonic()
     _predict(order, planned)
@@ -63,7 +69,28 @@ def training_seconds(run: Path) -> float:
     return sum(curve.seconds for curve in curves if curve is not None)
 
 
-def why_again(planned: PlannedRow) -> str:
+def what_is_there(planned: PlannedRow) -> str:
+    """What else there is of a row that is to be made, for the user; empty if there is nothing."""
+    trained = _trained_alike(planned) if planned.trained else None
+    if trained is not None:
+        return f"trained already, as {trained.path.parent.name}"
+    reason = _why_again(planned)
+    return f"made again because of {reason}" if reason else ""
+
+
+def _trained_alike(planned: PlannedRow) -> RowFolder | None:
+    """Another row whose run is as that of this row would be; None where this row's own was begun."""
+    return None if planned.folder.run.exists() else planned.folder.trained_alike(planned.key)
+
+
+def _copy_run(source: Path, target: Path) -> None:
+    """A finished run is as good in two places, but for its checkpoints, which nobody needs any more."""
+    remedy = "Make room there, and give the same command."
+    with new_folder(target, target.parent, remedy) as working:
+        shutil.copytree(source, working, ignore=shutil.ignore_patterns("*.ckpt", "*.lock"), dirs_exist_ok=True)
+
+
+def _why_again(planned: PlannedRow) -> str:
     """Why an earlier row of that name and seed is not taken; empty if there is none, or it is this one."""
     if planned.folder.read() is not None:
         return ""
@@ -82,7 +109,7 @@ def _begun(planned: PlannedRow) -> RowRecord:
         seed=planned.seed,
         key=planned.key,
         cost=planned.cost,
-        reason=why_again(planned),
+        reason=_why_again(planned),
     )
 
 

@@ -10,7 +10,7 @@ from voxseed.benchmarks.records import RowRecord
 from voxseed.errors import InputError, InterruptedRunError
 from voxseed.training.plan import Plan, duration_text
 from voxseed.workflows.benchmark_plan import Order, PlannedRow
-from voxseed.workflows.benchmark_rows import make_row, why_again
+from voxseed.workflows.benchmark_rows import make_row, what_is_there
 from voxseed.workflows.shards import claimed
 
 _POLL_SECONDS = 5.0
@@ -80,10 +80,10 @@ class Work:
         if record is None:
             cost = planned.cost + sum(costs_after)
             rate = _seconds_per_cost(self._done)
-            reason = why_again(planned)
+            there = what_is_there(planned)
             self.say(
                 f"[{number} of {total}] {planned.name}, seed {planned.seed}"
-                + (f"; made again because of {reason}" if reason else "")
+                + (f"; {there}" if there else "")
                 + (f"; about {duration_text(rate * cost)} left" if rate is not None else "")
             )
 

@@ -19,16 +19,16 @@ Row = Callable[..., CaseMetrics]
 
 @pytest.fixture
 def results(row: Row) -> Results:
-    """A baseline of one seed, and a row of two seeds that missed an object once."""
+    """A baseline that is the same with both seeds, and a row that missed an object with one."""
     missed = row("c", dice=0.0, assd_mm=None, hd95_mm=None, nsd=0.0, volume_ml=0.0, missed=True)
     base = [row("a", dice=0.5), row("b", dice=0.6), row("c", dice=0.7)]
-    ours = [
-        [row("a", dice=0.7, assd_mm=1.0), row("b", dice=0.8, assd_mm=2.0), missed],
-        [row("a", dice=0.9, assd_mm=1.0), row("b", dice=0.8, assd_mm=4.0), row("c", dice=0.8, assd_mm=1.0)],
-    ]
+    ours = {
+        0: [row("a", dice=0.7, assd_mm=1.0), row("b", dice=0.8, assd_mm=2.0), missed],
+        1: [row("a", dice=0.9, assd_mm=1.0), row("b", dice=0.8, assd_mm=4.0), row("c", dice=0.8, assd_mm=1.0)],
+    }
     return Results(
         [
-            ResultRow("base", "Base", [base], published={"glioma": 0.718}),
+            ResultRow("base", "Base", {0: base, 1: base}, published={"glioma": 0.718}),
             ResultRow("ours", "Ours", ours, training_seconds=90.0, oracle=True),
         ],
         ("dice", "assd_mm"),
@@ -45,7 +45,7 @@ def test_cells(results: Results) -> None:
     base, ours = table.rows
     assert base[0] == "Base"
     assert base[1].startswith("0.600 ± 0.100 [")
-    assert base[3:] == ("3", "1", "0 of 3", "", "", "", "", "0.718")
+    assert base[3:] == ("3", "2", "0 of 6", "", "", "", "", "0.718")
     assert ours[0] == "Ours (oracle)"
     assert ours[1].startswith("0.667 ± 0.231 [")  # means over seeds 0.8, 0.8 and 0.4
     assert ours[2].startswith("2.00 ± 1.41 [")  # of a (1) and b (3); c was missed with one seed
@@ -72,7 +72,7 @@ def test_numbers(results: Results) -> None:
 
 def test_several_classes_have_a_line_each_and_their_mean(row: Row) -> None:
     rows = [row("a", "x", dice=0.2), row("a", "y", dice=0.0, missed=True, assd_mm=None)]
-    table = Results([ResultRow("one", "One", [rows, rows])], ("dice",), "none").table()
+    table = Results([ResultRow("one", "One", {0: rows, 1: rows})], ("dice",), "none").table()
     assert [cells[1] for cells in table.rows] == ["x", "y", "mean over classes"]
     assert [cells[5] for cells in table.rows] == ["0 of 2", "2 of 2", "2 of 4"]
 
@@ -88,7 +88,7 @@ def test_the_compared_metric_need_not_be_a_column(results: Results) -> None:
 
 
 def test_rows_of_other_cases_cannot_be_compared(row: Row, results: Results) -> None:
-    rows = [*results.rows, ResultRow("other", "Other", [[row("z")]])]
+    rows = [*results.rows, ResultRow("other", "Other", {0: [row("z")]})]
     with pytest.raises(InputError, match="same cases"):
         Results(rows, ("dice",), "base").table()
 

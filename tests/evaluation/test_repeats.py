@@ -8,6 +8,7 @@ import pytest
 from voxseed.errors import InputError
 from voxseed.evaluation.case_metrics import CaseMetrics
 from voxseed.evaluation.repeats import (
+    Repeats,
     bootstrap_over_repeats,
     case_means,
     class_names,
@@ -20,12 +21,16 @@ from voxseed.evaluation.statistics import MEAN_OVER_CLASSES, METRICS, summarise
 Row = Callable[..., CaseMetrics]
 
 
+def seeds(*repeats: list[CaseMetrics]) -> Repeats:
+    return dict(enumerate(repeats))
+
+
 def test_a_case_counts_once_whatever_the_number_of_seeds(row: Row) -> None:
-    repeats = [
+    repeats = seeds(
         [row("a", dice=0.2), row("b", dice=0.8)],
         [row("a", dice=0.4), row("b", dice=0.8)],
         [row("a", dice=0.6), row("b", dice=0.5)],
-    ]
+    )
     (summary,) = summarise_repeats(repeats, ("dice",))
     dice = summary.estimates["dice"]
     assert (summary.cases, dice.cases) == (2, 2)
@@ -36,7 +41,7 @@ def test_a_case_counts_once_whatever_the_number_of_seeds(row: Row) -> None:
 def test_one_seed_is_as_without_seeds(row: Row) -> None:
     rows = [row(f"{n}", name, dice=n / 9, assd_mm=n / 2) for n in range(9) for name in ("tumour", "cyst")]
     rows[3] = row("1", "cyst", dice=0.0, assd_mm=None, hd95_mm=None, missed=True)
-    for found, expected in zip(summarise_repeats([rows], METRICS), summarise(rows), strict=True):
+    for found, expected in zip(summarise_repeats(seeds(rows), METRICS), summarise(rows), strict=True):
         assert (found.class_name, found.missed, found.cases) == (
             expected.class_name,
             expected.missed,
@@ -48,7 +53,7 @@ def test_one_seed_is_as_without_seeds(row: Row) -> None:
 
 def test_what_is_missed_with_one_seed_has_no_distance_and_is_counted(row: Row) -> None:
     missed = row("a", dice=0.0, assd_mm=None, hd95_mm=None, missed=True)
-    repeats = [[row("a", assd_mm=1.0), row("b", assd_mm=3.0)], [missed, row("b", assd_mm=5.0)]]
+    repeats = seeds([row("a", assd_mm=1.0), row("b", assd_mm=3.0)], [missed, row("b", assd_mm=5.0)])
     (summary,) = summarise_repeats(repeats, ("dice", "assd_mm"))
     assert summary.missed == 1
     assert summary.estimates["dice"].mean == pytest.approx(0.75)  # of 0.5 and 1
@@ -57,15 +62,15 @@ def test_what_is_missed_with_one_seed_has_no_distance_and_is_counted(row: Row) -
 
 def test_no_case_has_a_distance(row: Row) -> None:
     missed = row("a", dice=0.0, assd_mm=None, hd95_mm=None, missed=True)
-    (summary,) = summarise_repeats([[missed], [missed]], ("assd_mm",))
+    (summary,) = summarise_repeats(seeds([missed], [missed]), ("assd_mm",))
     assert (summary.missed, summary.estimates["assd_mm"].mean) == (2, None)
 
 
 def test_mean_over_classes_is_within_each_seed(row: Row) -> None:
-    repeats = [
+    repeats = seeds(
         [row("a", "x", dice=0.2), row("a", "y", dice=0.4)],
         [row("a", "x", dice=0.6), row("a", "y", dice=1.0)],
-    ]
+    )
     assert class_names(repeats[0]) == ("x", "y", MEAN_OVER_CLASSES)
     means = [summary.estimates["dice"].mean for summary in summarise_repeats(repeats, ("dice",))]
     assert means == pytest.approx([0.4, 0.7, 0.55])
@@ -88,11 +93,14 @@ def test_interval_of_few_values_against_all_draws() -> None:
 
 
 def test_pairs_are_the_means_of_cases_over_seeds(row: Row) -> None:
-    ours = [[row("a", dice=0.6), row("b", dice=0.7), row("c", dice=0.9)]]
-    theirs = [
+    ours = seeds(
+        [row("a", dice=0.5), row("b", dice=0.6), row("c", dice=1.0)],
+        [row("a", dice=0.7), row("b", dice=0.8), row("c", dice=0.8)],
+    )
+    theirs = seeds(
         [row("a", dice=0.4), row("b", dice=0.7), row("c", dice=0.6)],
         [row("a", dice=0.6), row("b", dice=0.5), row("c", dice=0.6)],
-    ]
+    )
     (comparison,) = compare_repeats(ours, theirs, "dice")
     # Differences 0.1, 0.1, 0.3: mean 1/6, sd 0.11547, t = 2.5 with 2 degrees of freedom.
     assert comparison.difference.mean == pytest.approx(1 / 6)
@@ -100,11 +108,21 @@ def test_pairs_are_the_means_of_cases_over_seeds(row: Row) -> None:
     assert comparison.wilcoxon_p == pytest.approx(0.25)  # all three in one direction: 2 / 2^3
 
 
+def test_rows_are_compared_on_the_seeds_that_both_have(row: Row) -> None:
+    """Seed 1 is a good one: a row that was not trained with it is not worse for that."""
+    ours = {0: [row("a", dice=0.5), row("b", dice=0.6)]}
+    theirs = {0: [row("a", dice=0.4), row("b", dice=0.5)], 1: [row("a", dice=0.9), row("b", dice=0.9)]}
+    for pair, expected in (((ours, theirs), 0.1), ((theirs, ours), -0.1)):
+        (comparison,) = compare_repeats(*pair, "dice")
+        assert comparison.difference.mean == pytest.approx(expected)
+    assert compare_repeats(ours, {1: theirs[1]}, "dice") == []
+
+
 def test_seeds_and_baselines_must_have_the_same_cases(row: Row) -> None:
     with pytest.raises(InputError, match="another seed"):
-        summarise_repeats([[row("a")], [row("b")]], ("dice",))
+        summarise_repeats(seeds([row("a")], [row("b")]), ("dice",))
     with pytest.raises(InputError, match="the baseline"):
-        compare_repeats([[row("a")]], [[row("b")]], "dice")
+        compare_repeats(seeds([row("a")]), seeds([row("b")]), "dice")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ class ResultRow:
     """What was measured of a row.
 
     Attributes:
-        repeats: rows of metrics.csv, per seed.
+        repeats: seed → rows of metrics.csv.
         training_seconds: mean over seeds; None where nothing was trained for it.
         published: data of the paper → mean Dice.
         oracle: whether it used what a user would not have.
@@ -126,7 +126,11 @@ class Results:
     def _cells(
         self, row: ResultRow, summary: ClassSummary, comparison: Comparison | None, several: bool
     ) -> tuple[str, ...]:
-        classes = len({each.class_name for each in row.repeats[0]}) if summary.class_name == MEAN_OVER_CLASSES else 1
+        classes = (
+            len({each.class_name for rows in row.repeats.values() for each in rows})
+            if summary.class_name == MEAN_OVER_CLASSES
+            else 1
+        )
         tested = ("", "", "")
         if comparison is not None:
             difference = difference_cell(comparison.difference, self.compared)

@@ -1,6 +1,6 @@
 """Trainings of one row with several seeds, measured on the same cases: means, intervals and comparisons over both."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -17,8 +17,8 @@ from voxseed.evaluation.statistics import (
 )
 from voxseed.types import FloatArray
 
-Repeats = Sequence[Sequence[CaseMetrics]]
-"""Rows of metrics.csv, once per seed."""
+Repeats = Mapping[int, Sequence[CaseMetrics]]
+"""Seed → rows of metrics.csv."""
 _DRAWS_AT_ONCE = 2_000_000
 
 
@@ -40,30 +40,41 @@ def summarise_repeats(repeats: Repeats, metrics: Sequence[str], draws_seed: int 
     Raises:
         InputError: if the seeds were not measured on the same cases and classes.
     """
-    for rows in repeats[1:]:
-        require_same_cases(_keys(rows), _keys(repeats[0]), "another seed")
+    first = _first(repeats)
+    for rows in repeats.values():
+        require_same_cases(_keys(rows), _keys(first), "another seed")
     return [
         ClassSummary(
             class_name=name,
-            cases=len({row.case for row in repeats[0]}),
+            cases=len({row.case for row in first}),
             estimates={metric: estimate_over_repeats(_matrix(repeats, name, metric), draws_seed) for metric in metrics},
-            missed=sum(row.missed for rows in repeats for row in _of_class(rows, name)),
-            false_alarms=sum(row.false_alarm for rows in repeats for row in _of_class(rows, name)),
+            missed=sum(row.missed for rows in repeats.values() for row in _of_class(rows, name)),
+            false_alarms=sum(row.false_alarm for rows in repeats.values() for row in _of_class(rows, name)),
         )
-        for name in class_names(repeats[0])
+        for name in class_names(first)
     ]
 
 
 def compare_repeats(repeats: Repeats, others: Repeats, metric: str, draws_seed: int = 0) -> list[Comparison]:
     """Paired comparison of every class, and with several of the mean over classes: a pair is a case's means over seeds.
 
+    Only the seeds that both have are taken: one seed gives all rows the same patches in the same order, and may be good
+    or bad for all of them.
+
+    Returns:
+        Nothing if they have no seed in common.
+
     Raises:
         InputError: if the two were not measured on the same cases and classes.
     """
-    require_same_cases(_keys(repeats[0]), _keys(others[0]), "the baseline")
+    require_same_cases(_keys(_first(repeats)), _keys(_first(others)), "the baseline")
+    seeds = [seed for seed in repeats if seed in others]
+    if not seeds:
+        return []
+    ours, theirs = {seed: repeats[seed] for seed in seeds}, {seed: others[seed] for seed in seeds}
     return [
-        compare_values(name, metric, case_means(repeats, name, metric), case_means(others, name, metric), draws_seed)
-        for name in class_names(repeats[0])
+        compare_values(name, metric, case_means(ours, name, metric), case_means(theirs, name, metric), draws_seed)
+        for name in class_names(_first(repeats))
     ]
 
 
@@ -128,10 +139,14 @@ def _matrix(repeats: Repeats, class_name: str, metric: str) -> FloatArray:
 def _by_case(repeats: Repeats, class_name: str, metric: str) -> dict[str, list[float | None]]:
     """Case → its values, one per seed."""
     found: dict[str, list[float | None]] = {}
-    for rows in repeats:
+    for rows in repeats.values():
         for case, value in _values(rows, class_name, metric).items():
             found.setdefault(case, []).append(value)
     return found
+
+
+def _first(repeats: Repeats) -> Sequence[CaseMetrics]:
+    return next(iter(repeats.values()))
 
 
 def _values(rows: Sequence[CaseMetrics], class_name: str, metric: str) -> dict[str, float | None]:

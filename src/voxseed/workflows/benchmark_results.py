@@ -32,7 +32,8 @@ _SEED_FOLDER = re.compile(r"seed-(\d+)-[0-9a-f]+")
 _TABLE_NOTE = (
     "Mean ± standard deviation over cases of each case's mean over seeds [95 % bootstrap interval of the mean, drawing "
     "cases and seeds]. Missed: objects that were not found, of all cases and seeds; they have Dice 0 and no distance, "
-    "and means of distances say over how many cases they are. Difference and p: paired over cases."
+    "and means of distances say over how many cases they are. Difference and p: paired over cases, of the seeds that "
+    "both rows have."
 )
 
 
@@ -71,7 +72,7 @@ class _Finished:
         return ResultRow(
             name=self.name,
             title=self.row.title,
-            repeats=tuple(read_metrics(planned.folder.metrics) for planned in self.planned),
+            repeats={planned.seed: read_metrics(planned.folder.metrics) for planned in self.planned},
             training_seconds=float(np.mean(training)) if training else None,
             published=self.row.published,
             oracle=self.row.oracle is not None,
@@ -295,7 +296,8 @@ def _overlays(
     planner: Planner, there: Sequence[_Finished], rows: Sequence[ResultRow]
 ) -> tuple[dict[str, Picture], tuple[str, ...]]:
     """Pictures of all rows on a median and on the hardest case, by mean Dice over rows; or a sentence on why not."""
-    means = [case_means(row.repeats, class_names(row.repeats[0])[-1], "dice") for row in rows]
+    name = class_names(next(iter(rows[0].repeats.values())))[-1]
+    means = [case_means(row.repeats, name, "dice") for row in rows]
     ranked = sorted(planner.order.cases, key=lambda case: np.mean([float(mean[case] or 0) for mean in means]))
     try:
         return {

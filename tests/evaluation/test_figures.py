@@ -59,8 +59,8 @@ def test_dice_of_one_case_and_of_many(row: Callable[..., CaseMetrics]) -> None:
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
 def test_a_sweep_has_a_line_per_curve_and_a_panel_per_axis(theme: Theme) -> None:
     curve = Curve("primary", (0.0, 0.5, 1.0), (Estimate(3, 0.6, 0.1, 0.5, 0.7), Estimate(0), Estimate(1, 0.7)))
-    one = sweep_png({"λ": [curve]}, theme)
-    two = sweep_png({"α": [curve], "β": [curve, Curve("auxiliary", curve.values, curve.estimates)]}, theme)
+    one = sweep_png({"λ": [curve]}, "Dice", theme)
+    two = sweep_png({"α": [curve], "β": [curve, Curve("auxiliary", curve.values, curve.estimates)]}, "Dice", theme)
     assert has_colour(one, theme.series[0])
     assert not has_colour(one, theme.series[1])
     assert has_colour(two, theme.series[1])

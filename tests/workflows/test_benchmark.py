@@ -515,6 +515,34 @@ def test_a_figure_over_a_parameter_and_rows_made_elsewhere(
     assert "nnunet (python -m benchmarks.nnunet)" in (tmp_path / "out" / "mine.txt").read_text()
 
 
+def test_an_oracle_is_named_wherever_its_row_is_shown(
+    run: Benchmark, trainings: Trainings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    drawn: dict[str, Any] = {}
+
+    def draws(name: str) -> Callable[..., bytes]:
+        def draw(*arguments: Any) -> bytes:
+            drawn[name] = arguments
+            return b"\x89PNG"
+
+        return draw
+
+    for name in ("overlay_rows_png", "intervals_png", "sweep_png"):
+        monkeypatch.setattr(benchmark_results, name, draws(name))
+    table = TABLE + "  knows: {title: Knows, method: partial, oracle: the truth}\n"
+    (tmp_path / "mine.yaml").write_text(table)
+    run(rows=("partial", "knows"))
+    assert list(drawn["intervals_png"][0]) == ["L_psup", "Knows (oracle)"]
+    assert [caption.split(":")[0] for caption in drawn["overlay_rows_png"][1]] == ["L_psup", "Knows (oracle)"]
+    assert "Knows uses the truth, which a user would not have." in (tmp_path / "out" / "mine.txt").read_text()
+    lines = "lines: {one: {partial: 0}, other: {knows: 1}}"
+    (tmp_path / "mine.yaml").write_text(f"{table}figure:\n  panels: [{{axis: x, {lines}}}]\n")
+    run(rows=("partial", "knows"))
+    panels, axis, _ = drawn["sweep_png"]
+    assert [curve.name for curve in panels["x"]] == ["one", "other (oracle)"]
+    assert axis == "Dice"
+
+
 @pytest.mark.slow
 def test_a_table_is_trained_predicted_and_measured(dataset: Path, tmp_path: Path) -> None:
     """Without stubs: two tiny trainings, of which the second starts from the first."""

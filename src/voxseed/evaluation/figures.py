@@ -120,11 +120,16 @@ class Curve:
     estimates: tuple[Estimate, ...]
 
 
-def sweep_png(panels: Mapping[str, Sequence[Curve]], theme: Theme) -> bytes:
-    """Means over a varied parameter with their intervals as bands, one panel per parameter (name of the axis)."""
+def sweep_png(panels: Mapping[str, Sequence[Curve]], axis: str, theme: Theme) -> bytes:
+    """Means over a varied parameter with their intervals as bands, one panel per parameter.
+
+    Args:
+        panels: what is varied → its curves.
+        axis: what the means are.
+    """
     figure = _figure(4.5 * len(panels), 3.4)
     drawn = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
-    for panel, (axis, curves) in zip(drawn, panels.items(), strict=True):
+    for panel, (varied, curves) in zip(drawn, panels.items(), strict=True):
         for index, curve in enumerate(curves):
             colour = theme.series[index % len(theme.series)]
             means, lows, highs = (
@@ -133,9 +138,10 @@ def sweep_png(panels: Mapping[str, Sequence[Curve]], theme: Theme) -> bytes:
             )
             panel.fill_between(curve.values, lows, highs, color=colour, alpha=0.18, linewidth=0)
             panel.plot(curve.values, means, "o-", color=colour, label=curve.name, linewidth=1.6, markersize=4)
-        panel.set_xlabel(axis, color=theme.text, fontsize=9)
+        panel.set_xlabel(varied, color=theme.text, fontsize=9)
         panel.legend(frameon=False, fontsize=8, labelcolor=theme.text)
         _plain(panel, theme)
+    drawn[0].set_ylabel(axis, color=theme.text, fontsize=9)
     return as_png(figure)
 
 

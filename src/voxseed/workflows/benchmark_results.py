@@ -14,7 +14,7 @@ from voxseed.benchmarks.definitions import Table as Definition
 from voxseed.benchmarks.records import RowRecord
 from voxseed.data.volumes import Volume
 from voxseed.errors import InputError, UnknownNameError
-from voxseed.evaluation.benchmark_table import ResultRow, Results
+from voxseed.evaluation.benchmark_table import ORACLE_MARK, ResultRow, Results
 from voxseed.evaluation.compare import read_pair
 from voxseed.evaluation.figures import DARK, LIGHT, Curve, Theme, intervals_png, sweep_png
 from voxseed.evaluation.metrics_file import read_metrics
@@ -267,7 +267,7 @@ def _figure(planner: Planner, there: Sequence[_Finished], rows: Sequence[ResultR
     """Curves over what the table varies, or the Dice of every row; of the mean over classes where there are several."""
     figure = planner.table.figure
     if figure is None:
-        return intervals_png({row.title: _estimate(row, "dice") for row in rows}, TITLES["dice"], theme)
+        return intervals_png({row.marked_title: _estimate(row, "dice") for row in rows}, TITLES["dice"], theme)
     unplaced = {each.name for each in there if each.is_given} & _on_simulated_axes(planner.table)
     by_name = {row.name: row for row in rows if row.name not in unplaced}
     panels = {
@@ -278,12 +278,14 @@ def _figure(planner: Planner, there: Sequence[_Finished], rows: Sequence[ResultR
         ]
         for panel in figure.panels
     }
-    return sweep_png(panels, theme)
+    return sweep_png(panels, ", ".join(TITLES[metric] for metric in figure.metrics), theme)
 
 
 def _curve(name: str, metric: str, rows: dict[float, ResultRow], metrics: Sequence[str]) -> Curve:
     values = tuple(sorted(rows))
     title = f"{name}, {TITLES[metric]}" if len(metrics) > 1 else name
+    if any(row.oracle for row in rows.values()):
+        title += ORACLE_MARK
     return Curve(title, values, tuple(_estimate(rows[value], metric) for value in values))
 
 
@@ -295,11 +297,11 @@ def _overlays(
     planner: Planner, there: Sequence[_Finished], rows: Sequence[ResultRow]
 ) -> tuple[dict[str, Picture], tuple[str, ...]]:
     """Pictures of all rows on a median and on the hardest case, by mean Dice over rows; or a sentence on why not."""
-    means = [case_means(row.repeats, class_names(row.repeats[0])[-1], "dice") for row in rows]
-    ranked = sorted(planner.order.cases, key=lambda case: np.mean([float(mean[case] or 0) for mean in means]))
+    dice = [_dice_by_case(row) for row in rows]
+    ranked = sorted(planner.order.cases, key=lambda case: np.mean([each[case] for each in dice]))
     try:
         return {
-            kind: _overlay(planner, there, ranked[place], kind, means)
+            kind: _overlay(planner, there, rows, ranked[place], kind)
             for kind, place in (("median", len(ranked) // 2), ("hard", 0))
         }, ()
     except InputError as error:
@@ -307,20 +309,26 @@ def _overlays(
 
 
 def _overlay(
-    planner: Planner, there: Sequence[_Finished], case: str, kind: str, means: Sequence[dict[str, float | None]]
+    planner: Planner, there: Sequence[_Finished], rows: Sequence[ResultRow], case: str, kind: str
 ) -> Picture:
     data = planner.order.data
     image = data.read_image(case)
     predictions: dict[str, Volume] = {}
-    for each, mean in zip(there, means, strict=True):
+    for each, row in zip(there, rows, strict=True):
         path = each.planned[0].folder.predictions / f"{case}{data.file_ending}"
         prediction, label = read_pair(CasePair(case, path, data.label_path(case)), data.labels)
-        predictions[f"{each.row.title}: {mean[case] or 0:.3f}"] = prediction
+        predictions[f"{row.marked_title}: {_dice_by_case(row)[case]:.3f}"] = prediction
     channel = shown_channel(image, label)
     png = overlay_rows_png(Volume(image.array[channel], image.affine), predictions, label)
     shown = f"{case} on {data.channel_names[channel]}"
     title = f"{kind.capitalize()} case: {shown}, with the Dice of every row; outlines of its first seed"
     return Picture(title, png, f"Axial plane of case {case} with the outlines of label and prediction, once per row")
+
+
+def _dice_by_case(row: ResultRow) -> dict[str, float]:
+    """Mean over seeds; with several classes of the mean over them."""
+    means = case_means(row.repeats, class_names(row.repeats[0])[-1], "dice")
+    return {case: mean or 0.0 for case, mean in means.items()}
 
 
 def _write_bytes(path: Path, content: bytes) -> None:

@@ -18,6 +18,7 @@ KEY = RowKey(
 CHANGES = [
     ({"settings": {"training": {"seed": 0, "iterations": 20}}}, "other settings: training.iterations = 20, not 10"),
     ({"data": {**KEY.data, "trained": {"a": "01", "b": "09"}}}, "other data: trained.b = '09', not '02'"),
+    ({"data": {**KEY.data, "measured": {"d": "04"}}, "starts_from": {}}, "other measured cases"),
     ({"code": "abd"}, "Voxseed's code changed"),
     ({"starts_from": {"primary": "eee:primary"}}, "the row that it starts from changed"),
 ]

@@ -452,6 +452,9 @@ def test_missing_sets_are_simulated_once(run: Benchmark, trainings: Trainings, t
     assert sets["partial"] == dataset / "annotations" / "points"
     assert sets["extreme"].parent == tmp_path / "out" / "annotations"
     assert Dataset.open(dataset).annotations(sets["extreme"]).protocol == "extreme-points"
+    text = (tmp_path / "out" / "mine.txt").read_text()
+    assert "annotations: points." in text
+    assert "Not learned from points: extreme from extreme-points." in text
     trainings.names()
     run(rows=("partial", "extreme"))
     assert trainings.names() == []

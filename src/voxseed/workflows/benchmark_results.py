@@ -198,6 +198,9 @@ def _notes(planner: Planner, there: Sequence[_Finished], baseline: str) -> tuple
     notes += [
         f"{each.row.title} uses {each.row.oracle}, which a user would not have." for each in there if each.row.oracle
     ]
+    others = [f"{each.row.title} from {each.row.protocol}" for each in there if each.row.protocol]
+    if others:
+        notes.append(f"Not learned from {order.protocol}: {'; '.join(others)}.")
     own = [f"{each.row.title}, {_simulated(each.row)}" for each in there if each.row.simulated]
     if own:
         notes.append(f"With annotations of their own, simulated: {'; '.join(own)}.")
@@ -308,9 +311,7 @@ def _overlays(
         return {}, (f"No pictures: {error}",)
 
 
-def _overlay(
-    planner: Planner, there: Sequence[_Finished], rows: Sequence[ResultRow], case: str, kind: str
-) -> Picture:
+def _overlay(planner: Planner, there: Sequence[_Finished], rows: Sequence[ResultRow], case: str, kind: str) -> Picture:
     data = planner.order.data
     image = data.read_image(case)
     predictions: dict[str, Volume] = {}

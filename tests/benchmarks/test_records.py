@@ -74,6 +74,15 @@ def test_rows_of_other_seeds_are_no_earlier_ones(tmp_path: Path) -> None:
     assert RowFolder.of(tmp_path, "scm", 0, KEY).earlier() is None
 
 
+def test_a_record_that_was_cut_off_says_what_to_do(tmp_path: Path) -> None:
+    folder = RowFolder.of(tmp_path, "scm", 0, KEY)
+    finished(folder)
+    path = folder.path / "record.json"
+    path.write_text(path.read_text()[:100])
+    with pytest.raises(InputError, match=f"expected a JSON file.* Or remove {folder.path}, and the row is made again"):
+        folder.read()
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

@@ -129,7 +129,10 @@ class RowFolder:
         path = self.path / "record.json"
         if not path.exists():
             return None
-        values = read_json_object(path)
+        try:
+            values = read_json_object(path)
+        except InputError as error:
+            raise InputError(f"{error} Or remove {self.path}, and the row is made again.") from None
         version, digest = values.pop("format_version", None), values.pop("digest", None)
         try:
             if version != FORMAT_VERSION:

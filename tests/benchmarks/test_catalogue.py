@@ -6,6 +6,7 @@ import pytest
 
 from voxseed.benchmarks.catalogue import chosen_tables, get_table, table_names
 from voxseed.errors import InputError, UnknownNameError
+from voxseed.evaluation.tables import TITLES
 from voxseed.methods.base import METHODS
 from voxseed.methods.recipes import get_recipe, recipe_names
 from voxseed.settings import assignments
@@ -45,6 +46,12 @@ def test_the_table_of_probabilities_takes_one_step_at_a_time() -> None:
         "unet-hard": ("partial", {"architecture": "unet3d"}),
         "unet-probability": ("pw4medseg", {"architecture": "unet3d"}),
     }
+
+
+def test_the_table_of_cross_teaching_has_the_metrics_of_the_paper() -> None:
+    metrics = get_table("cross-teaching").metrics
+    assert metrics == ("dice", "jaccard", "hd95_mm", "assd_mm")
+    assert all(metric in TITLES for metric in metrics)
 
 
 def test_curves_vary_what_their_axis_says() -> None:

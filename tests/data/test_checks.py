@@ -242,3 +242,22 @@ def test_a_set_of_slices_has_slices_in_one_plane_or_two(root):
     ((severity, where, message),) = found(root)
     assert (severity, where) == ("error", "slices/d")
     assert "found no annotated slice; in a slice, at least half of the voxels must be annotated" in message
+
+
+def test_a_set_of_slices_has_them_in_the_same_planes_in_every_case(root):
+    annotations = AnnotationSet.create(root / "annotations/slices", Dataset.open(root).labels, "slices")
+    for case, axes in {"c": (1, 2), "d": (2,)}.items():
+        sliced = np.full(SHAPE, 3, np.uint8)
+        for axis in axes:
+            np.moveaxis(sliced, axis, 0)[5] = np.moveaxis(LABEL, axis, 0)[5]
+        sliced[8, 8, 8], sliced[0, 0, 0] = 2, 0
+        annotations.write(case, CaseAnnotation("slices", painted=Volume(sliced, AFFINE)))
+    check = check_dataset(root)
+    assert [(finding.where, finding.message) for finding in check.findings] == [
+        (
+            "slices",
+            "slices: case c is annotated in coronal and axial slices, case d in axial slices. "
+            "Annotate the same planes in every case.",
+        )
+    ]
+    assert [summary.name for summary in check.summary.annotation_sets if summary.name == "slices"] == ["slices"]

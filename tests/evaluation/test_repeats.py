@@ -108,6 +108,19 @@ def test_seeds_and_baselines_must_have_the_same_cases(row: Row) -> None:
 
 
 @pytest.mark.parametrize(
+    ("dice", "jaccard"),
+    [
+        (2 / 3, 1 / 2),  # two voxels and one of the two
+        (2 / 5, 1 / 4),  # one voxel of four
+        (0.0, 0.0),
+        (1.0, 1.0),
+    ],
+)
+def test_jaccard_follows_from_dice(row: Row, dice: float, jaccard: float) -> None:
+    assert row(dice=dice).jaccard == pytest.approx(jaccard)
+
+
+@pytest.mark.parametrize(
     ("dice", "volume_ml", "reference_ml", "precision", "recall"),
     [
         (0.5, 1.0, 3.0, 1.0, 1 / 3),  # one voxel of three, and nothing else

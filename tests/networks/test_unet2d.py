@@ -57,6 +57,20 @@ def test_result_and_gradients_do_not_depend_on_the_chunk():
             torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("patch_shape", "axis", "expected"),
+    [
+        ((64, 48, 32), 2, 85),
+        ((96, 80, 48), 1, 56),
+        ((176, 176, 96), 2, 8),
+        ((176, 176, 96), 1, 15),
+        ((1024, 1024, 8), 2, 1),
+    ],
+)
+def test_as_many_slices_at_a_time_as_have_a_quarter_of_a_million_pixels(patch_shape, axis, expected):
+    assert slicewise_arguments("unet2d", axis, SPACING, patch_shape, 3)["chunk"] == expected
+
+
 def test_features_of_a_chunk_are_computed_again_instead_of_kept():
     kept = []
     for chunk in (64, 4):

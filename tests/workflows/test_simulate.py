@@ -122,6 +122,11 @@ def test_an_unreadable_label_leaves_nothing_behind(dataset):
         ),
         ({"protocol": "slices", "planes": ["axial", "axial"]}, InputError, "expected two different planes"),
         ({"protocol": "slices", "every_slices": 1}, InputError, "every_slices = 1"),
+        (
+            {"protocol": "slices", "slices_per_volume": 100},
+            InputError,
+            r"Case case_1, shape \(\d+, \d+, \d+\): these slices would be the whole volume. Choose fewer",
+        ),
         ({"protocol": "points", "set_name": "../x"}, InputError, "expected a plain name"),
     ],
 )

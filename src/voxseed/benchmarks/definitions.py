@@ -1,13 +1,12 @@
 """What a table is: its rows as data, validated. No row is trained here."""
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from voxseed.settings import Settings
 
-METRICS: Final = ("dice", "assd_mm", "hd95_mm", "nsd", "precision", "recall")
-Metric = Literal["dice", "assd_mm", "hd95_mm", "nsd", "precision", "recall"]
+Metric = Literal["dice", "jaccard", "assd_mm", "hd95_mm", "nsd", "precision", "recall"]
 Cases = Literal["test", "validation"]
 _SOURCES = ("method", "pseudo_label", "run_of", "made_by")
 

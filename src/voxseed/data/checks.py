@@ -10,7 +10,7 @@ from voxseed.data.datasets import Dataset, how_to_annotate, scan
 from voxseed.data.findings import DatasetCheck, DatasetSummary, Findings, SetSummary, Severity
 from voxseed.data.grids import Grid, require_same_grid
 from voxseed.data.labels import Labels
-from voxseed.data.planes import SLICES, annotated_planes, require_one_or_two
+from voxseed.data.planes import SLICES, Plane, annotated_planes, require_alike, require_one_or_two
 from voxseed.data.volumes import Volume, read_label, read_volume, require_finite
 from voxseed.errors import InputError
 from voxseed.progress import track
@@ -59,6 +59,7 @@ def check_annotation_set(dataset: Dataset, name_or_path: str | Path, findings: F
     with findings.errors_of(name):
         annotation_set = dataset.annotations(name_or_path)
         classes: list[set[str]] = []
+        planes: dict[str, tuple[Plane, ...]] = {}
         for case in track(annotation_set.cases, f"Checking annotations {name}"):
             if case not in dataset.cases and case not in dataset.test_cases:
                 message = f"the dataset has no case {case}. Rename the annotation, or add the image."
@@ -69,9 +70,13 @@ def check_annotation_set(dataset: Dataset, name_or_path: str | Path, findings: F
                 classes.append(annotation_set.annotated_classes(annotation))
                 _check_background(annotation, f"{name}/{case}", findings)
                 _check_unmentioned(annotation, dataset.labels, f"{name}/{case}", findings)
-                if annotation_set.protocol == SLICES and annotation.painted is not None:
+                if annotation.protocol == SLICES and annotation.painted is not None:
                     annotated = annotation.painted.array != annotation_set.labels.next_ignore_value
-                    require_one_or_two(annotated_planes(annotated, annotation.painted.affine), f"{name}/{case}")
+                    found = annotated_planes(annotated, annotation.painted.affine)
+                    require_one_or_two(found, f"{name}/{case}")
+                    planes[case] = tuple(found)
+        with findings.errors_of(name):
+            require_alike(planes, name)
         class_cases = _class_cases(dataset, classes)
         for class_name, count in class_cases.items():
             if count == 0:

@@ -1,6 +1,6 @@
 """Planes of annotated slices: across which axes of a partial label map whole slices are annotated, and which."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 import nibabel as nib
@@ -79,6 +79,25 @@ def require_one_or_two(found: Mapping[Plane, tuple[int, ...]], origin: str) -> N
             f"{origin}: found annotated slices in three planes ({counted}), expected one or two. "
             "Set those of one plane to ignore, or train with --method partial."
         )
+
+
+def require_alike(planes: Mapping[str, Sequence[Plane]], origin: str) -> None:
+    """Check that all cases are annotated in the same planes.
+
+    Args:
+        planes: of every case, one or two.
+        origin: where the cases are from, for messages.
+
+    Raises:
+        InputError: if one is annotated in other planes than the first.
+    """
+    first = next(iter(planes), "")
+    for case, found in planes.items():
+        if list(found) != list(planes[first]):
+            raise InputError(
+                f"{origin}: case {first} is annotated in {' and '.join(planes[first])} slices, case {case} in "
+                f"{' and '.join(found)} slices. Annotate the same planes in every case."
+            )
 
 
 def _directions(affine: FloatArray) -> np.ndarray:

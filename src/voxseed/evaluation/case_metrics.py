@@ -13,6 +13,11 @@ class CaseMetrics(PairMetrics):
     class_name: str
 
     @property
+    def jaccard(self) -> float:
+        """Overlap of the two masks over their union, in [0, 1]: Dice / (2 - Dice)."""
+        return self.dice / (2 - self.dice)
+
+    @property
     def precision(self) -> float | None:
         """Share of the predicted volume that is the object's; None if nothing is predicted."""
         return self._overlap_ml / self.volume_ml if self.volume_ml else None

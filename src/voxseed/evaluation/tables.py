@@ -12,6 +12,7 @@ from voxseed.evaluation.statistics import METRICS, ClassSummary, Estimate
 
 TITLES: Final = {
     "dice": "Dice",
+    "jaccard": "Jaccard",
     "assd_mm": "ASSD (mm)",
     "hd95_mm": "HD95 (mm)",
     "nsd": "NSD",
@@ -19,7 +20,7 @@ TITLES: Final = {
     "recall": "recall",
 }
 NOTHING: Final = "–"
-_DIGITS = {"dice": 3, "assd_mm": 2, "hd95_mm": 2, "nsd": 3, "precision": 3, "recall": 3}
+_DIGITS = {"dice": 3, "jaccard": 3, "assd_mm": 2, "hd95_mm": 2, "nsd": 3, "precision": 3, "recall": 3}
 
 
 @dataclass(frozen=True)

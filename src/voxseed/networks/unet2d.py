@@ -17,15 +17,17 @@ from voxseed.types import Shape3, Spacing
 Shape2 = tuple[int, int]
 
 _KERNEL: Final = (3, 3)
+_CHUNK_PIXELS: Final = 2**18
+"""A patch of fewer is one chunk, and nothing is computed twice; 8 axial slices of the published crop are a chunk."""
 
 
 @register_network("unet2d")
 class UNet2D(SlicewiseArchitecture):
     """Ronneberger et al. 2015, per slice, with instance normalisation, leaky ReLU and learned downsampling.
 
-    Slices are read in chunks; while training, the features of a chunk are computed again for its gradient instead of
-    being kept, so that memory does not grow with the number of slices. No slice knows of another, so the result does
-    not depend on the chunk.
+    Slices are read in chunks; while training, where there are several, the features of a chunk are computed again for
+    its gradient instead of being kept, so that memory does not grow with the number of slices. No slice knows of
+    another, so the result does not depend on the chunk.
     """
 
     width: int = Field(ge=1, description="Channels of the first level; they double per level.")
@@ -44,7 +46,13 @@ class UNet2D(SlicewiseArchitecture):
     def planned_across(cls, axis: int, spacing_mm: Spacing, patch_shape: Shape3, width: int) -> Self:
         first, second, third = (1 if each == axis else size for each, size in enumerate(patch_shape))
         strides = plan_levels(spacing_mm, (first, second, third)).strides
-        return cls(axis=axis, width=width, strides=tuple(_in_plane(stride, axis) for stride in strides))
+        rows, columns = _in_plane(patch_shape, axis)
+        return cls(
+            axis=axis,
+            width=width,
+            strides=tuple(_in_plane(stride, axis) for stride in strides),
+            chunk=max(1, _CHUNK_PIXELS // (rows * columns)),
+        )
 
     def divisor(self) -> Shape3:
         across, down = 1, 1

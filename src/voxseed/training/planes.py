@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from voxseed.data.annotation_sets import AnnotationSet
-from voxseed.data.planes import PLANES, Plane, annotated_planes, require_one_or_two
+from voxseed.data.planes import PLANES, Plane, annotated_planes, require_alike, require_one_or_two
 from voxseed.data.volumes import Volume
 from voxseed.errors import InputError
 from voxseed.supervision.kinds import SupervisionKind
@@ -22,16 +22,9 @@ def planes_of(job: Job) -> tuple[Plane, ...]:
     """
     if job.kind is not SupervisionKind.SLICES or job.annotations is None:
         return ()
-    first, *others = job.train_cases
-    planes = _planes_of_case(job.annotations, first)
-    for case in others:
-        found = _planes_of_case(job.annotations, case)
-        if found != planes:
-            raise InputError(
-                f"{job.annotations.path}: case {first} is annotated in {' and '.join(planes)} slices, case {case} in "
-                f"{' and '.join(found)} slices. Annotate the same planes in every case."
-            )
-    return planes
+    planes = {case: _planes_of_case(job.annotations, case) for case in job.train_cases}
+    require_alike(planes, str(job.annotations.path))
+    return planes[job.train_cases[0]]
 
 
 def require_same_planes(starts: Mapping[str, Start], planes: tuple[Plane, ...]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from voxseed.data.datasets import Dataset
+from voxseed.data.planes import SLICES
 from voxseed.data.protocols.base import PROTOCOLS, Simulation, SimulationSettings, generator
 from voxseed.errors import InputError
 from voxseed.progress import track
@@ -89,8 +90,9 @@ def simulate(
         planes: one or two of axial, coronal, sagittal.
 
     Raises:
-        InputError: if the protocol is unknown, a setting is wrong, no case has a label, a label cannot be read, the
-            set is there already, or its place cannot be written to. Nothing is left half-written.
+        InputError: if the protocol is unknown, a setting is wrong, no case has a label, a label cannot be read, slices
+            would leave nothing unannotated, the set is there already, or its place cannot be written to. Nothing is
+            left half-written.
     """
     PROTOCOLS.get(protocol)
     values = {
@@ -133,9 +135,14 @@ def simulate_with(
             annotation_set.write(case, simulation.annotation)
             simulations.append(simulation)
             if simulation.annotation.painted is not None:
-                array = simulation.annotation.painted.array
-                painted += int(np.count_nonzero(array != data.labels.next_ignore_value))
-                voxels += array.size
+                annotated = simulation.annotation.painted.array != data.labels.next_ignore_value
+                if protocol == SLICES and annotated.all():
+                    raise InputError(
+                        f"Case {case}, shape {label.shape}: these slices would be the whole volume. "
+                        "Choose fewer, or --protocol dense."
+                    )
+                painted += int(np.count_nonzero(annotated))
+                voxels += annotated.size
     unlabelled = tuple(case for case in data.cases if case not in cases)
     counts = _counts(data.labels.foreground, simulations)
     return SimulationSummary(target, counts, cases, unlabelled, painted / voxels if voxels else None)

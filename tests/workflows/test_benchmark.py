@@ -14,7 +14,7 @@ import pytest
 import torch
 from filelock import FileLock
 
-from voxseed.benchmarks.records import COMPLETE
+from voxseed.benchmarks.records import COMPLETE, RowRecord
 from voxseed.data.datasets import Dataset
 from voxseed.data.volumes import Volume, read_label, write_volume
 from voxseed.devices import best_precision
@@ -516,6 +516,22 @@ def test_a_figure_over_a_parameter_and_rows_made_elsewhere(
     run(rows=("partial", "full"))
     assert (tmp_path / "out" / "mine.png").read_bytes().startswith(b"\x89PNG")
     assert "nnunet (python -m benchmarks.nnunet)" in (tmp_path / "out" / "mine.txt").read_text()
+
+
+def test_a_row_that_was_made_elsewhere_for_other_settings_says_so(
+    run: Benchmark, trainings: Trainings, tmp_path: Path, dataset: Path
+) -> None:
+    table = tmp_path / "mine.yaml"
+    table.write_text(TABLE + "  nnunet:\n")
+    (planner,) = table_planners(str(table), dataset, tmp_path / "out", overrides=("training.iterations=8",)).values()
+    planned = planner.plan("nnunet", 0)
+    planned.folder.write(RowRecord("nnunet", "nnU-Net", 0, planned.key, COMPLETE))
+    planned.folder.metrics.touch()
+    run(rows=("full",))
+    last = (tmp_path / "out" / "mine.txt").read_text().splitlines()[-1]
+    assert last.endswith(
+        "nnunet (python -m benchmarks.nnunet; again because of other settings: iterations = 4, not 8)."
+    )
 
 
 def test_an_oracle_is_named_wherever_its_row_is_shown(

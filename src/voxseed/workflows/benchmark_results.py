@@ -27,6 +27,7 @@ from voxseed.evaluation.statistics import Estimate
 from voxseed.evaluation.tables import TITLES, Table
 from voxseed.files import atomic_path, write_json, write_text
 from voxseed.workflows.benchmark_plan import PlannedRow, Planner
+from voxseed.workflows.benchmark_rows import why_again
 
 _SEED_FOLDER = re.compile(r"seed-(\d+)-[0-9a-f]+")
 _TABLE_NOTE = (
@@ -209,14 +210,19 @@ def _notes(planner: Planner, there: Sequence[_Finished], baseline: str) -> tuple
         notes.append(f"Not in the figure, because their annotations are the dataset's own: {', '.join(unplaced)}.")
     if baseline not in names:
         notes.append(f"Nothing is tested: the baseline {baseline} is not there yet.")
-    absent = [_with_origin(name, row) for name, row in table.rows.items() if row.shown and name not in names]
+    absent = [_with_origin(planner, name, row) for name, row in table.rows.items() if row.shown and name not in names]
     if absent:
         notes.append(f"Not there yet: {', '.join(absent)}.")
     return (*notes, *_mixed_versions(there))
 
 
-def _with_origin(name: str, row: Row) -> str:
-    return name if row.made_by is None else f"{name} ({row.made_by})"
+def _with_origin(planner: Planner, name: str, row: Row) -> str:
+    """With the command that makes it here, and why one that it made earlier is not taken."""
+    if row.made_by is None:
+        return name
+    seeds = _seeds_on_disk(planner.order.out / "rows" / name)
+    reason = why_again(planner.plan(name, min(seeds))) if seeds else ""
+    return f"{name} ({row.made_by}{f'; again because of {reason}' if reason else ''})"
 
 
 def _mixed_versions(there: Sequence[_Finished]) -> Iterator[str]:

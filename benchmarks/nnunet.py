@@ -51,13 +51,13 @@ def main() -> None:
         return
     folders = _folders(planned.folder.path / "nnunet")
     _expand(planned, Path(folders["nnUNet_raw"]))
-    start = time.monotonic()
     trainer = _train(planner.order, planned, folders, chosen.epoch_length)
-    seconds = {"training": time.monotonic() - start}
+    seconds = {"training": _training_seconds(trainer)}
+    start = time.monotonic()
     _predict(planner.order, planned, trainer)
-    seconds["prediction"] = time.monotonic() - start - seconds["training"]
+    seconds["prediction"] = time.monotonic() - start
     evaluate(planned.folder.predictions, planner.order.data.root, planned.folder.metrics)
-    seconds["evaluation"] = time.monotonic() - start - sum(seconds.values())
+    seconds["evaluation"] = time.monotonic() - start - seconds["prediction"]
     origin = provenance("", chosen.seed, planner.order.device_type)
     origin["packages"]["nnunetv2"] = version("nnunetv2")
     planned.folder.write(
@@ -79,7 +79,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--on", choices=("test", "validation"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--epoch-length", type=int, default=50, help="iterations between two lines of nnU-Net's log")
+    parser.add_argument(
+        "--epoch-length", type=int, default=50, help="at most so many iterations between two lines of nnU-Net's log"
+    )
     return parser.parse_args()
 
 
@@ -123,11 +125,26 @@ def _train(order: Order, planned: PlannedRow, folders: dict[str, str], epoch_len
         dataset_json=read_json_object(preprocessed / "dataset.json"),
         device=torch.device(order.device_type),
     )
-    trainer.num_iterations_per_epoch = min(epoch_length, iterations)
-    trainer.num_epochs = -(-iterations // trainer.num_iterations_per_epoch)
+    trainer.num_iterations_per_epoch = _whole_epochs(iterations, epoch_length)
+    trainer.num_epochs = iterations // trainer.num_iterations_per_epoch
     trainer.num_val_iterations_per_epoch = 1
-    trainer.run_training()
+    finished = Path(trainer.output_folder) / "checkpoint_final.pth"
+    if finished.exists():  # and what came after it was interrupted
+        trainer.load_checkpoint(str(finished))
+    else:
+        trainer.run_training()
     return trainer
+
+
+def _training_seconds(trainer: Any) -> float:
+    """Of all epochs, also where the training was finished earlier."""
+    log = trainer.logger.get_checkpoint()
+    return sum(log["epoch_end_timestamps"]) - sum(log["epoch_start_timestamps"])
+
+
+def _whole_epochs(iterations: int, at_most: int) -> int:
+    """The longest epoch of which the training has a whole number, so that it is as long as the table's rows."""
+    return next(length for length in range(min(at_most, iterations), 0, -1) if iterations % length == 0)
 
 
 def _predict(order: Order, planned: PlannedRow, trainer: Any) -> None:
@@ -139,12 +156,13 @@ def _predict(order: Order, planned: PlannedRow, trainer: Any) -> None:
         use_mirroring=False, perform_everything_on_device=device.type == "cuda", device=device, verbose=False
     )
     trainer.set_deep_supervision_enabled(False)
-    trainer.network.eval()
+    network = getattr(trainer.network, "_orig_mod", trainer.network)  # as it was before torch.compile
+    network.eval()
     predictor.manual_initialization(
-        trainer.network,
+        network,
         trainer.plans_manager,
         trainer.configuration_manager,
-        None,
+        [network.state_dict()],
         trainer.dataset_json,
         type(trainer).__name__,
         trainer.inference_allowed_mirroring_axes,

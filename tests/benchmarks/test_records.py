@@ -18,6 +18,7 @@ KEY = RowKey(
 CHANGES = [
     ({"settings": {"training": {"seed": 0, "iterations": 20}}}, "other settings: training.iterations = 20, not 10"),
     ({"data": {**KEY.data, "trained": {"a": "01", "b": "09"}}}, "other data: trained.b = '09', not '02'"),
+    ({"data": {**KEY.data, "measured": {"d": "04"}}, "starts_from": {}}, "other measured cases"),
     ({"code": "abd"}, "Voxseed's code changed"),
     ({"starts_from": {"primary": "eee:primary"}}, "the row that it starts from changed"),
 ]
@@ -93,6 +94,15 @@ def test_an_unfinished_row_is_not_taken(tmp_path: Path, missing: str) -> None:
 def test_rows_of_other_seeds_are_no_earlier_ones(tmp_path: Path) -> None:
     finished(RowFolder.of(tmp_path, "scm", 1, KEY))
     assert RowFolder.of(tmp_path, "scm", 0, KEY).earlier() is None
+
+
+def test_a_record_that_was_cut_off_says_what_to_do(tmp_path: Path) -> None:
+    folder = RowFolder.of(tmp_path, "scm", 0, KEY)
+    finished(folder)
+    path = folder.path / "record.json"
+    path.write_text(path.read_text()[:100])
+    with pytest.raises(InputError, match=f"expected a JSON file.* Or remove {folder.path}, and the row is made again"):
+        folder.read()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from voxseed.evaluation.case_metrics import CaseMetrics
 from voxseed.evaluation.curves import StageCurves
@@ -16,6 +17,7 @@ from voxseed.evaluation.figures import (
     curves_png,
     dice_png,
     intervals_png,
+    spread_values,
     sweep_png,
 )
 from voxseed.evaluation.statistics import Estimate
@@ -59,12 +61,25 @@ def test_dice_of_one_case_and_of_many(row: Callable[..., CaseMetrics]) -> None:
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
 def test_a_sweep_has_a_line_per_curve_and_a_panel_per_axis(theme: Theme) -> None:
     curve = Curve("primary", (0.0, 0.5, 1.0), (Estimate(3, 0.6, 0.1, 0.5, 0.7), Estimate(0), Estimate(1, 0.7)))
-    one = sweep_png({"λ": [curve]}, theme)
-    two = sweep_png({"α": [curve], "β": [curve, Curve("auxiliary", curve.values, curve.estimates)]}, theme)
+    one = sweep_png({"λ": [curve]}, "Dice", theme)
+    two = sweep_png({"α": [curve], "β": [curve, Curve("auxiliary", curve.values, curve.estimates)]}, "Dice", theme)
     assert has_colour(one, theme.series[0])
     assert not has_colour(one, theme.series[1])
     assert has_colour(two, theme.series[1])
     assert pixels(two).shape[1] == 2 * pixels(one).shape[1]
+
+
+@pytest.mark.parametrize(
+    ("values", "places"),
+    [((0.0, 0.01, 0.1, 1.0), (0.0, 1 / 3, 2 / 3, 1.0)), ((0.0, 0.25, 0.5, 1.0), (0.0, 0.25, 0.5, 1.0))],
+)
+def test_values_of_several_magnitudes_do_not_lie_upon_each_other(
+    values: tuple[float, ...], places: tuple[float, ...]
+) -> None:
+    panel = Figure().subplots()
+    spread_values(panel, values)
+    drawn = panel.transScale.transform([(value, 0.0) for value in values])[:, 0]
+    np.testing.assert_allclose(drawn / drawn[-1], places, atol=0.03)
 
 
 def test_intervals_grow_with_the_number_of_rows() -> None:

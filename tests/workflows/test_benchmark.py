@@ -14,7 +14,7 @@ import pytest
 import torch
 from filelock import FileLock
 
-from voxseed.benchmarks.records import COMPLETE
+from voxseed.benchmarks.records import COMPLETE, RowRecord
 from voxseed.data.datasets import Dataset
 from voxseed.data.volumes import Volume, read_label, write_volume
 from voxseed.devices import best_precision
@@ -474,6 +474,9 @@ def test_missing_sets_are_simulated_once(run: Benchmark, trainings: Trainings, t
     assert sets["partial"] == dataset / "annotations" / "points"
     assert sets["extreme"].parent == tmp_path / "out" / "annotations"
     assert Dataset.open(dataset).annotations(sets["extreme"]).protocol == "extreme-points"
+    text = (tmp_path / "out" / "mine.txt").read_text()
+    assert "annotations: points." in text
+    assert "Not learned from points: extreme from extreme-points." in text
     trainings.names()
     run(rows=("partial", "extreme"))
     assert trainings.names() == []
@@ -535,6 +538,50 @@ def test_a_figure_over_a_parameter_and_rows_made_elsewhere(
     run(rows=("partial", "full"))
     assert (tmp_path / "out" / "mine.png").read_bytes().startswith(b"\x89PNG")
     assert "nnunet (python -m benchmarks.nnunet)" in (tmp_path / "out" / "mine.txt").read_text()
+
+
+def test_a_row_that_was_made_elsewhere_for_other_settings_says_so(
+    run: Benchmark, trainings: Trainings, tmp_path: Path, dataset: Path
+) -> None:
+    table = tmp_path / "mine.yaml"
+    table.write_text(TABLE + "  nnunet:\n")
+    (planner,) = table_planners(str(table), dataset, tmp_path / "out", overrides=("training.iterations=8",)).values()
+    planned = planner.plan("nnunet", 0)
+    planned.folder.write(RowRecord("nnunet", "nnU-Net", 0, planned.key, COMPLETE))
+    planned.folder.metrics.touch()
+    run(rows=("full",))
+    last = (tmp_path / "out" / "mine.txt").read_text().splitlines()[-1]
+    assert last.endswith(
+        "nnunet (python -m benchmarks.nnunet; again because of other settings: iterations = 4, not 8)."
+    )
+
+
+def test_an_oracle_is_named_wherever_its_row_is_shown(
+    run: Benchmark, trainings: Trainings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    drawn: dict[str, Any] = {}
+
+    def draws(name: str) -> Callable[..., bytes]:
+        def draw(*arguments: Any) -> bytes:
+            drawn[name] = arguments
+            return b"\x89PNG"
+
+        return draw
+
+    for name in ("overlay_rows_png", "intervals_png", "sweep_png"):
+        monkeypatch.setattr(benchmark_results, name, draws(name))
+    table = TABLE + "  knows: {title: Knows, method: partial, oracle: the truth}\n"
+    (tmp_path / "mine.yaml").write_text(table)
+    run(rows=("partial", "knows"))
+    assert list(drawn["intervals_png"][0]) == ["L_psup", "Knows (oracle)"]
+    assert [caption.split(":")[0] for caption in drawn["overlay_rows_png"][1]] == ["L_psup", "Knows (oracle)"]
+    assert "Knows uses the truth, which a user would not have." in (tmp_path / "out" / "mine.txt").read_text()
+    lines = "lines: {one: {partial: 0}, other: {knows: 1}}"
+    (tmp_path / "mine.yaml").write_text(f"{table}figure:\n  panels: [{{axis: x, {lines}}}]\n")
+    run(rows=("partial", "knows"))
+    panels, axis, _ = drawn["sweep_png"]
+    assert [curve.name for curve in panels["x"]] == ["one", "other (oracle)"]
+    assert axis == "Dice"
 
 
 @pytest.mark.slow

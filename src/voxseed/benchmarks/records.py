@@ -58,12 +58,18 @@ class RowKey:
 
     def why_other(self, earlier: "RowKey") -> str:
         """Why a row of an earlier key cannot be taken for one of this key, as words after "because"."""
+        if earlier.code == self.code and _measured(earlier) != _measured(self):
+            return "other measured cases"
         before, now = asdict(earlier), asdict(self)
         for part, reason in _REASONS.items():
             if before[part] != now[part]:
                 detail = first_difference(now[part], before[part]) if isinstance(now[part], dict) else None
                 return reason if detail is None or part == "starts_from" else f"{reason}: {detail}"
         return "nothing changed"
+
+
+def _measured(key: RowKey) -> list[str]:
+    return sorted(key.data.get("measured", {}))
 
 
 @dataclass(frozen=True)
@@ -130,7 +136,10 @@ class RowFolder:
         path = self.path / "record.json"
         if not path.exists():
             return None
-        values = read_json_object(path)
+        try:
+            values = read_json_object(path)
+        except InputError as error:
+            raise InputError(f"{error} Or remove {self.path}, and the row is made again.") from None
         version, digest = values.pop("format_version", None), values.pop("digest", None)
         try:
             if version != FORMAT_VERSION:

@@ -32,6 +32,11 @@ class ResultRow:
     published: dict[str, float] = field(default_factory=dict)
     oracle: bool = False
 
+    @property
+    def marked_title(self) -> str:
+        """Its title; an oracle says so wherever the row is shown."""
+        return self.title + (ORACLE_MARK if self.oracle else "")
+
 
 @dataclass(frozen=True)
 class Results:
@@ -136,7 +141,7 @@ class Results:
             difference = difference_cell(comparison.difference, self.compared)
             tested = (difference, p_cell(comparison.t_test_p), p_cell(comparison.wilcoxon_p))
         return (
-            row.title + (ORACLE_MARK if row.oracle else ""),
+            row.marked_title,
             *((summary.class_name,) if several else ()),
             *(estimate_cell(summary.estimates[metric], metric, summary.cases) for metric in self.metrics),
             str(summary.cases),

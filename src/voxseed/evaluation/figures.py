@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DOTS_PER_INCH: Final = 144
+_WIDE_RANGE: Final = 10
+"""Largest value of a sweep over its smallest, above which its axis is logarithmic."""
 
 
 @dataclass(frozen=True)
@@ -120,11 +122,16 @@ class Curve:
     estimates: tuple[Estimate, ...]
 
 
-def sweep_png(panels: Mapping[str, Sequence[Curve]], theme: Theme) -> bytes:
-    """Means over a varied parameter with their intervals as bands, one panel per parameter (name of the axis)."""
+def sweep_png(panels: Mapping[str, Sequence[Curve]], axis: str, theme: Theme) -> bytes:
+    """Means over a varied parameter with their intervals as bands, one panel per parameter.
+
+    Args:
+        panels: what is varied → its curves.
+        axis: what the means are.
+    """
     figure = _figure(4.5 * len(panels), 3.4)
     drawn = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
-    for panel, (axis, curves) in zip(drawn, panels.items(), strict=True):
+    for panel, (varied, curves) in zip(drawn, panels.items(), strict=True):
         for index, curve in enumerate(curves):
             colour = theme.series[index % len(theme.series)]
             means, lows, highs = (
@@ -133,10 +140,21 @@ def sweep_png(panels: Mapping[str, Sequence[Curve]], theme: Theme) -> bytes:
             )
             panel.fill_between(curve.values, lows, highs, color=colour, alpha=0.18, linewidth=0)
             panel.plot(curve.values, means, "o-", color=colour, label=curve.name, linewidth=1.6, markersize=4)
-        panel.set_xlabel(axis, color=theme.text, fontsize=9)
+        spread_values(panel, sorted({value for curve in curves for value in curve.values}))
+        panel.set_xlabel(varied, color=theme.text, fontsize=9)
         panel.legend(frameon=False, fontsize=8, labelcolor=theme.text)
         _plain(panel, theme)
+    drawn[0].set_ylabel(axis, color=theme.text, fontsize=9)
     return as_png(figure)
+
+
+def spread_values(panel: "Axes", values: Sequence[float]) -> None:
+    """A logarithmic axis, linear about 0, where values such as 0.01, 0.1 and 1 would lie upon each other."""
+    positive = [value for value in values if value > 0]
+    if positive and positive[-1] > _WIDE_RANGE * positive[0]:
+        panel.set_xscale("symlog", linthresh=positive[0])
+        panel.set_xticks(values, [f"{value:g}" for value in values])
+        panel.minorticks_off()
 
 
 def intervals_png(rows: Mapping[str, Estimate], axis: str, theme: Theme) -> bytes:

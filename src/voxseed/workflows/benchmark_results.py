@@ -14,7 +14,7 @@ from voxseed.benchmarks.definitions import Table as Definition
 from voxseed.benchmarks.records import RowRecord
 from voxseed.data.volumes import Volume
 from voxseed.errors import InputError, UnknownNameError
-from voxseed.evaluation.benchmark_table import ResultRow, Results
+from voxseed.evaluation.benchmark_table import ORACLE_MARK, ResultRow, Results
 from voxseed.evaluation.compare import read_pair
 from voxseed.evaluation.figures import DARK, LIGHT, Curve, Theme, intervals_png, sweep_png
 from voxseed.evaluation.metrics_file import read_metrics
@@ -27,6 +27,7 @@ from voxseed.evaluation.statistics import Estimate
 from voxseed.evaluation.tables import TITLES, Table
 from voxseed.files import atomic_path, write_json, write_text
 from voxseed.workflows.benchmark_plan import PlannedRow, Planner
+from voxseed.workflows.benchmark_rows import why_again
 
 _SEED_FOLDER = re.compile(r"seed-(\d+)-[0-9a-f]+")
 _TABLE_NOTE = (
@@ -199,6 +200,9 @@ def _notes(planner: Planner, there: Sequence[_Finished], baseline: str) -> tuple
     notes += [
         f"{each.row.title} uses {each.row.oracle}, which a user would not have." for each in there if each.row.oracle
     ]
+    others = [f"{each.row.title} from {each.row.protocol}" for each in there if each.row.protocol]
+    if others:
+        notes.append(f"Not learned from {order.protocol}: {'; '.join(others)}.")
     own = [f"{each.row.title}, {_simulated(each.row)}" for each in there if each.row.simulated]
     if own:
         notes.append(f"With annotations of their own, simulated: {'; '.join(own)}.")
@@ -207,14 +211,19 @@ def _notes(planner: Planner, there: Sequence[_Finished], baseline: str) -> tuple
         notes.append(f"Not in the figure, because their annotations are the dataset's own: {', '.join(unplaced)}.")
     if baseline not in names:
         notes.append(f"Nothing is tested: the baseline {baseline} is not there yet.")
-    absent = [_with_origin(name, row) for name, row in table.rows.items() if row.shown and name not in names]
+    absent = [_with_origin(planner, name, row) for name, row in table.rows.items() if row.shown and name not in names]
     if absent:
         notes.append(f"Not there yet: {', '.join(absent)}.")
     return (*notes, *_mixed_versions(there))
 
 
-def _with_origin(name: str, row: Row) -> str:
-    return name if row.made_by is None else f"{name} ({row.made_by})"
+def _with_origin(planner: Planner, name: str, row: Row) -> str:
+    """With the command that makes it here, and why one that it made earlier is not taken."""
+    if row.made_by is None:
+        return name
+    seeds = _seeds_on_disk(planner.order.out / "rows" / name)
+    reason = why_again(planner.plan(name, min(seeds))) if seeds else ""
+    return f"{name} ({row.made_by}{f'; again because of {reason}' if reason else ''})"
 
 
 def _mixed_versions(there: Sequence[_Finished]) -> Iterator[str]:
@@ -268,7 +277,7 @@ def _figure(planner: Planner, there: Sequence[_Finished], rows: Sequence[ResultR
     """Curves over what the table varies, or the Dice of every row; of the mean over classes where there are several."""
     figure = planner.table.figure
     if figure is None:
-        return intervals_png({row.title: _estimate(row, "dice") for row in rows}, TITLES["dice"], theme)
+        return intervals_png({row.marked_title: _estimate(row, "dice") for row in rows}, TITLES["dice"], theme)
     unplaced = {each.name for each in there if each.is_given} & _on_simulated_axes(planner.table)
     by_name = {row.name: row for row in rows if row.name not in unplaced}
     panels = {
@@ -279,12 +288,14 @@ def _figure(planner: Planner, there: Sequence[_Finished], rows: Sequence[ResultR
         ]
         for panel in figure.panels
     }
-    return sweep_png(panels, theme)
+    return sweep_png(panels, ", ".join(TITLES[metric] for metric in figure.metrics), theme)
 
 
 def _curve(name: str, metric: str, rows: dict[float, ResultRow], metrics: Sequence[str]) -> Curve:
     values = tuple(sorted(rows))
     title = f"{name}, {TITLES[metric]}" if len(metrics) > 1 else name
+    if any(row.oracle for row in rows.values()):
+        title += ORACLE_MARK
     return Curve(title, values, tuple(_estimate(rows[value], metric) for value in values))
 
 
@@ -296,33 +307,36 @@ def _overlays(
     planner: Planner, there: Sequence[_Finished], rows: Sequence[ResultRow]
 ) -> tuple[dict[str, Picture], tuple[str, ...]]:
     """Pictures of all rows on a median and on the hardest case, by mean Dice over rows; or a sentence on why not."""
-    name = class_names(next(iter(rows[0].repeats.values())))[-1]
-    means = [case_means(row.repeats, name, "dice") for row in rows]
-    ranked = sorted(planner.order.cases, key=lambda case: np.mean([float(mean[case] or 0) for mean in means]))
+    dice = [_dice_by_case(row) for row in rows]
+    ranked = sorted(planner.order.cases, key=lambda case: np.mean([each[case] for each in dice]))
     try:
         return {
-            kind: _overlay(planner, there, ranked[place], kind, means)
+            kind: _overlay(planner, there, rows, ranked[place], kind)
             for kind, place in (("median", len(ranked) // 2), ("hard", 0))
         }, ()
     except InputError as error:
         return {}, (f"No pictures: {error}",)
 
 
-def _overlay(
-    planner: Planner, there: Sequence[_Finished], case: str, kind: str, means: Sequence[dict[str, float | None]]
-) -> Picture:
+def _overlay(planner: Planner, there: Sequence[_Finished], rows: Sequence[ResultRow], case: str, kind: str) -> Picture:
     data = planner.order.data
     image = data.read_image(case)
     predictions: dict[str, Volume] = {}
-    for each, mean in zip(there, means, strict=True):
+    for each, row in zip(there, rows, strict=True):
         path = each.planned[0].folder.predictions / f"{case}{data.file_ending}"
         prediction, label = read_pair(CasePair(case, path, data.label_path(case)), data.labels)
-        predictions[f"{each.row.title}: {mean[case] or 0:.3f}"] = prediction
+        predictions[f"{row.marked_title}: {_dice_by_case(row)[case]:.3f}"] = prediction
     channel = shown_channel(image, label)
     png = overlay_rows_png(Volume(image.array[channel], image.affine), predictions, label)
     shown = f"{case} on {data.channel_names[channel]}"
     title = f"{kind.capitalize()} case: {shown}, with the Dice of every row; outlines of its first seed"
     return Picture(title, png, f"Axial plane of case {case} with the outlines of label and prediction, once per row")
+
+
+def _dice_by_case(row: ResultRow) -> dict[str, float]:
+    """Mean over seeds; with several classes of the mean over them."""
+    means = case_means(row.repeats, class_names(next(iter(row.repeats.values())))[-1], "dice")
+    return {case: mean or 0.0 for case, mean in means.items()}
 
 
 def _write_bytes(path: Path, content: bytes) -> None:

@@ -74,7 +74,7 @@ def what_is_there(planned: PlannedRow) -> str:
     trained = _trained_alike(planned) if planned.trained else None
     if trained is not None:
         return f"trained already, as {trained.path.parent.name}"
-    reason = _why_again(planned)
+    reason = why_again(planned)
     return f"made again because of {reason}" if reason else ""
 
 
@@ -90,7 +90,7 @@ def _copy_run(source: Path, target: Path) -> None:
         shutil.copytree(source, working, ignore=shutil.ignore_patterns("*.ckpt", "*.lock"), dirs_exist_ok=True)
 
 
-def _why_again(planned: PlannedRow) -> str:
+def why_again(planned: PlannedRow) -> str:
     """Why an earlier row of that name and seed is not taken; empty if there is none, or it is this one."""
     if planned.folder.read() is not None:
         return ""
@@ -109,7 +109,7 @@ def _begun(planned: PlannedRow) -> RowRecord:
         seed=planned.seed,
         key=planned.key,
         cost=planned.cost,
-        reason=_why_again(planned),
+        reason=why_again(planned),
     )
 
 

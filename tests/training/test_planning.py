@@ -87,6 +87,14 @@ def test_2d_networks_are_those_of_annotated_planes_and_read_their_slices(planes,
         assert networks[member]["width"] == (4 if member == "axial" else 16)
 
 
+def test_a_2d_network_reads_the_slices_that_it_is_named_after():
+    settings = load_run_settings(overrides=["networks.axial.arguments={axis: 0, chunk: 3}"])
+    with pytest.raises(InputError, match=r"networks.axial.arguments.axis = 0: axial slices are across axis 2"):
+        plan_networks(settings, ("axial",), (1.0, 1.0, 3.0), (32, 32, 16))
+    settings = load_run_settings(overrides=["networks.axial.arguments={axis: 2, chunk: 3}"])
+    assert plan_networks(settings, ("axial",), (1.0, 1.0, 3.0), (32, 32, 16))["axial"]["chunk"] == 3
+
+
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [

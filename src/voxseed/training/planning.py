@@ -124,7 +124,7 @@ def plan_networks(
 
     Raises:
         UnknownNameError: if an architecture is not registered.
-        InputError: if the patch is too small for one.
+        InputError: if the patch is too small for one, or a network of a plane is to read another.
     """
     planned: Networks = {}
     for member in members:
@@ -135,7 +135,13 @@ def plan_networks(
         if name == "auto":
             name = "unet2.5d" if max(spacing_mm) / min(spacing_mm) >= THICK_SLICE_RATIO else "unet3d"
         if member in PLANES:
-            arguments = slicewise_arguments(name, PLANES.index(member), spacing_mm, patch_shape, wanted.width)
+            axis = PLANES.index(member)
+            if wanted.arguments.get("axis", axis) != axis:
+                raise InputError(
+                    f"networks.{member}.arguments.axis = {wanted.arguments['axis']}: {member} slices are across axis "
+                    f"{axis}. Leave it out."
+                )
+            arguments = slicewise_arguments(name, axis, spacing_mm, patch_shape, wanted.width)
         else:
             arguments = default_arguments(name, spacing_mm, patch_shape, wanted.width)
         planned[member] = {"architecture": name, **checked_arguments(name, arguments | wanted.arguments)}

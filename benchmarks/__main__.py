@@ -16,6 +16,7 @@ NAMES = (
     "inference",
     "large_volume",
     "slices",
+    "many_cases",
 )
 
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +32,35 @@ def pytest_collection_finish() -> None:
     """Two threads on every machine, so that times and sums are comparable; torch is not imported for this."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(2)
+
+
+_accesses: list[Counter[str]] = []
+_ACCESS_EVENTS = ("open", "os.listdir", "os.scandir")
+
+
+def _count_access(event: str, _: object) -> None:
+    if event in _ACCESS_EVENTS:
+        for counter in _accesses:
+            counter[event] += 1
+
+
+sys.addaudithook(_count_access)  # for good: Python has no way to take a hook away
+
+
+@pytest.fixture
+def file_accesses() -> Callable[[Callable[[], object]], Counter[str]]:
+    """Call a function and count the files that it opens and the folders that it lists."""
+
+    def count(function: Callable[[], object]) -> Counter[str]:
+        counter: Counter[str] = Counter()
+        _accesses.append(counter)
+        try:
+            function()
+        finally:
+            _accesses.remove(counter)
+        return counter
+
+    return count
 
 
 @pytest.fixture(scope="session")

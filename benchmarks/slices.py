@@ -9,7 +9,7 @@ import resource
 import time
 from typing import Any
 
-CROPS = {"cpu": ((96, 80, 48), (176, 176, 96)), "cuda": ((176, 176, 96),)}
+CROPS = {"cpu": ((64, 48, 32), (96, 80, 48), (176, 176, 96)), "cuda": ((176, 176, 96),)}
 CHUNKS = {"16 slices at a time": {"chunk": 16}, "as planned": {}, "all slices at once": {"chunk": 4096}}
 SPACING = (1.0, 1.0, 1.0)
 CLASSES = 8

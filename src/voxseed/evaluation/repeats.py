@@ -58,8 +58,7 @@ def summarise_repeats(repeats: Repeats, metrics: Sequence[str], draws_seed: int 
 def compare_repeats(repeats: Repeats, others: Repeats, metric: str, draws_seed: int = 0) -> list[Comparison]:
     """Paired comparison of every class, and with several of the mean over classes: a pair is a case's means over seeds.
 
-    Only the seeds that both have are taken: one seed gives all rows the same patches in the same order, and may be good
-    or bad for all of them.
+    Only the seeds that both have are taken, because a seed may be a good or a bad one for all rows.
 
     Returns:
         Nothing if they have no seed in common.

@@ -87,7 +87,11 @@ def _copy_run(source: Path, target: Path) -> None:
     """A finished run is as good in two places, but for its checkpoints, which nobody needs any more."""
     remedy = "Make room there, and give the same command."
     with new_folder(target, target.parent, remedy) as working:
-        shutil.copytree(source, working, ignore=shutil.ignore_patterns("*.ckpt", "*.lock"), dirs_exist_ok=True)
+        for path in sorted(source.rglob("*")):  # copytree would gather a full disk into an error of its own
+            if path.is_file() and path.suffix not in (".ckpt", ".lock") and path.name != ".lock":
+                copy = working / path.relative_to(source)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, copy)
 
 
 def why_again(planned: PlannedRow) -> str:

@@ -3,9 +3,10 @@
     python -m benchmarks.nnunet weak --data DATASET --out OUT --set training.iterations=800
 
 Arguments are those of `voxseed benchmark`, whose OUT it adds to; the next `voxseed benchmark` shows the row. What is
-grown, which cases are trained on and measured, and the number of iterations are the table's; plans, patch, batch,
-augmentation, network and learning rate are nnU-Net's own. Predictions are the last weights', without mirroring. Needs
-nnunetv2 beside Voxseed (`pip install nnunetv2`).
+grown, which cases are trained on and measured, the number of iterations, and the spacing if the table's settings fix
+one, are the table's; patch, batch, augmentation, network and learning rate are nnU-Net's own, for a GPU of
+`--memory-gb`, by which it chooses the patch. Predictions are the last weights', without mirroring. A training that was
+interrupted goes on. Needs nnunetv2 beside Voxseed (`pip install nnunetv2`).
 """
 
 import argparse
@@ -28,6 +29,7 @@ from voxseed.workflows.expand import expand
 ROW = "nnunet"
 DATASET_ID, DATASET_NAME = 900, "Dataset900_Grown"
 CONFIGURATION = "3d_fullres"
+_SHOWN_OF_PLAN = ("patch_size", "batch_size", "spacing")
 
 
 def main() -> None:
@@ -51,7 +53,7 @@ def main() -> None:
         return
     folders = _folders(planned.folder.path / "nnunet")
     _expand(planned, Path(folders["nnUNet_raw"]))
-    trainer = _train(planner.order, planned, folders, chosen.epoch_length)
+    trainer = _train(planner.order, planned, folders, chosen)
     seconds = {"training": _training_seconds(trainer)}
     start = time.monotonic()
     _predict(planner.order, planned, trainer)
@@ -60,6 +62,7 @@ def main() -> None:
     seconds["evaluation"] = time.monotonic() - start - seconds["prediction"]
     origin = provenance("", chosen.seed, planner.order.device_type)
     origin["packages"]["nnunetv2"] = version("nnunetv2")
+    origin["plan"] = {name: trainer.configuration_manager.configuration[name] for name in _SHOWN_OF_PLAN}
     planned.folder.write(
         RowRecord(ROW, planned.row.title, chosen.seed, planned.key, COMPLETE, seconds, provenance=origin)
     )
@@ -80,8 +83,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument(
-        "--epoch-length", type=int, default=50, help="at most so many iterations between two lines of nnU-Net's log"
+        "--epoch-length", type=int, default=50, help="at most so many iterations between weights that are kept"
     )
+    parser.add_argument("--memory-gb", type=float, default=8, help="of the GPU that nnU-Net plans its patch for")
     return parser.parse_args()
 
 
@@ -103,19 +107,31 @@ def _expand(planned: PlannedRow, raw: Path) -> None:
         expand(planned.annotations.data.root, annotation_set.path, planned.settings.expansion, target)
 
 
-def _train(order: Order, planned: PlannedRow, folders: dict[str, str], epoch_length: int) -> Any:
-    """nnU-Net's own preparation and trainer, of a fixed number of iterations, without its final validation."""
+def _prepare(planned: PlannedRow, preprocessed: Path, memory_gb: float) -> None:
+    """nnU-Net's fingerprint, plans and preprocessed cases."""
     from nnunetv2.experiment_planning.plan_and_preprocess_api import extract_fingerprints, plan_experiments, preprocess
+
+    if (preprocessed / "splits_final.json").exists():
+        return
+    spacing_mm = planned.key.settings["spacing_mm"]
+    extract_fingerprints([DATASET_ID], num_processes=1)
+    plan_experiments(
+        [DATASET_ID],
+        gpu_memory_target_in_gb=memory_gb,
+        overwrite_target_spacing=None if spacing_mm == "auto" else spacing_mm[::-1],  # its axes are those of arrays
+    )
+    preprocess([DATASET_ID], configurations=[CONFIGURATION], num_processes=[1])
+    trained = list(planned.key.data["trained"])
+    # What it computes on validation cases during training is looked at by nobody, but it asks for some.
+    write_json(preprocessed / "splits_final.json", [{"train": trained, "val": trained[:1]}])
+
+
+def _train(order: Order, planned: PlannedRow, folders: dict[str, str], chosen: argparse.Namespace) -> Any:
+    """nnU-Net's own preparation and trainer, of a fixed number of iterations, without its final validation."""
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
     preprocessed = Path(folders["nnUNet_preprocessed"]) / DATASET_NAME
-    if not (preprocessed / "splits_final.json").exists():
-        extract_fingerprints([DATASET_ID], num_processes=1)
-        plan_experiments([DATASET_ID])
-        preprocess([DATASET_ID], configurations=[CONFIGURATION], num_processes=[1])
-        trained = list(planned.key.data["trained"])
-        # What it computes on validation cases during training is looked at by nobody, but it asks for some.
-        write_json(preprocessed / "splits_final.json", [{"train": trained, "val": trained[:1]}])
+    _prepare(planned, preprocessed, chosen.memory_gb)
     torch.manual_seed(planned.seed)
     iterations = planned.key.settings["iterations"]
     trainer = nnUNetTrainer(
@@ -125,14 +141,17 @@ def _train(order: Order, planned: PlannedRow, folders: dict[str, str], epoch_len
         dataset_json=read_json_object(preprocessed / "dataset.json"),
         device=torch.device(order.device_type),
     )
-    trainer.num_iterations_per_epoch = _whole_epochs(iterations, epoch_length)
+    trainer.num_iterations_per_epoch = _whole_epochs(iterations, chosen.epoch_length)
     trainer.num_epochs = iterations // trainer.num_iterations_per_epoch
     trainer.num_val_iterations_per_epoch = 1
-    finished = Path(trainer.output_folder) / "checkpoint_final.pth"
+    trainer.save_every = 1
+    finished, latest = (Path(trainer.output_folder) / f"checkpoint_{name}.pth" for name in ("final", "latest"))
     if finished.exists():  # and what came after it was interrupted
         trainer.load_checkpoint(str(finished))
-    else:
-        trainer.run_training()
+        return trainer
+    if latest.exists():
+        trainer.load_checkpoint(str(latest))
+    trainer.run_training()
     return trainer
 
 

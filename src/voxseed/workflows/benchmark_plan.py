@@ -218,9 +218,10 @@ class Planner:
         if row.pseudo_label:
             return read
         if row.made_by is not None:
-            # Made elsewhere, and compared at equal length.
+            # Made elsewhere, and compared at equal length and spacing.
             first = plan_stages(get_recipe("partial"), settings, self.order.device_type)[0]
-            return {**read, "iterations": first.iterations, "seed": settings.training.seed}
+            spacing_mm = values["preprocessing"]["spacing_mm"]
+            return {**read, "spacing_mm": spacing_mm, "iterations": first.iterations, "seed": settings.training.seed}
         if not stages:
             return read
         for section in (*_SHARED_SECTIONS, *(section_name(stage.method) for stage in stages)):

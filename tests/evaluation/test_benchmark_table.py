@@ -72,9 +72,11 @@ def test_numbers(results: Results) -> None:
 
 def test_several_classes_have_a_line_each_and_their_mean(row: Row) -> None:
     rows = [row("a", "x", dice=0.2), row("a", "y", dice=0.0, missed=True, assd_mm=None)]
-    table = Results([ResultRow("one", "One", {0: rows, 1: rows})], ("dice",), "none").table()
+    one = ResultRow("one", "One", {0: rows, 1: rows}, published={"glioma": 0.877})
+    table = Results([one], ("dice",), "none").table()
     assert [cells[1] for cells in table.rows] == ["x", "y", "mean over classes"]
     assert [cells[5] for cells in table.rows] == ["0 of 2", "2 of 2", "2 of 4"]
+    assert [cells[-1] for cells in table.rows] == ["", "", "0.877"]  # of other data, so of none of these classes
 
 
 def test_without_the_baseline_nothing_is_tested(results: Results) -> None:

@@ -51,19 +51,29 @@ def test_the_set_is_in_the_dataset_and_can_be_read(dataset):
     assert 2 <= margins <= 3
 
 
-def test_slices_are_painted_and_their_share_is_told(dataset):
+def test_slices_are_painted_and_their_number_and_share_are_told(dataset):
     summary = simulate(dataset.root, "slices", every_slices=3, planes=["axial", "sagittal"], seed=2)
     found = dataset.annotations("slices")
-    shares = []
+    shares, slices, showing = [], 0, 0
     for case in found.cases:
-        painted = found.read(case).painted.array != 3
+        values = found.read(case).painted.array
+        painted = values != 3
         axial, sagittal = painted.all(axis=(0, 1)), painted.all(axis=(1, 2))
         assert axial.sum() == 4
         expected = np.broadcast_to(axial[None, None] | sagittal[:, None, None], painted.shape)
         np.testing.assert_array_equal(painted, expected)
         shares.append(painted.mean())
-    assert summary.painted_share == pytest.approx(np.mean(shares))
-    assert simulate(dataset.root, "points").painted_share is None
+        slices += axial.sum() + sagittal.sum()
+        is_object = np.isin(values, (1, 2))
+        showing += is_object.any(axis=(0, 1))[axial].sum() + is_object.any(axis=(1, 2))[sagittal].sum()
+    assert 0 < showing < slices
+    counted = f"{slices / 3:.1f} slices per case, {showing / 3:.1f} of them with an object"
+    assert summary.painting() == f"{counted}, {np.mean(shares):.1%} of the voxels"
+
+
+def test_other_paintings_have_a_share_and_points_have_none(dataset):
+    assert simulate(dataset.root, "dense").painting() == "100.0% of the voxels"
+    assert simulate(dataset.root, "points").painting() == ""
 
 
 @pytest.mark.parametrize("protocol", ["points", "extreme-points", "box", "dense", "slices"])

@@ -66,8 +66,7 @@ def simulate(
         planes=[plane.strip() for plane in planes.split(",")],
     )
     print_table(summary.header(), summary.rows())
-    share = "" if summary.painted_share is None else f", {summary.painted_share:.1%} of the voxels"
-    print_line(f"Annotation set: {summary.path}{share}")
+    print_line(", ".join(filter(None, (f"Annotation set: {summary.path}", summary.painting()))))
 
 
 app.command("import")(import_command.import_dataset)

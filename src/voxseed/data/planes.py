@@ -58,6 +58,20 @@ def annotated_planes(annotated: BoolArray, affine: FloatArray) -> dict[Plane, tu
     return {plane: found[plane] for plane in PLANES if plane in found}
 
 
+def showing(planes: Mapping[Plane, Sequence[int]], shown: BoolArray, affine: FloatArray) -> int:
+    """How many of the annotated slices meet something.
+
+    Args:
+        planes: as `annotated_planes` gives it.
+        shown: (I, J, K), where that is.
+        affine: of the grid, as above.
+    """
+    return sum(
+        int(np.count_nonzero(_shares(shown, axis_across(plane, affine))[list(slices)]))
+        for plane, slices in planes.items()
+    )
+
+
 def require_one_or_two(found: Mapping[Plane, tuple[int, ...]], origin: str) -> None:
     """Check that a map is annotated in slices of one plane or of two.
 

@@ -76,9 +76,17 @@ class Results:
         """Data of the paper that any row has a number of."""
         return tuple(dict.fromkeys(name for row in self.rows for name in row.published))
 
+    @cached_property
+    def _several_classes(self) -> bool:
+        return any(summary.class_name == MEAN_OVER_CLASSES for _, summary, _ in self.lines)
+
+    def _published(self, row: ResultRow, summary: ClassSummary) -> dict[str, float]:
+        """Beside the mean over classes, where there are several: the number is of no class of this dataset."""
+        return row.published if summary.class_name == MEAN_OVER_CLASSES or not self._several_classes else {}
+
     def table(self) -> Table:
         """Cells to read; the class is left out where there is one."""
-        several = any(summary.class_name == MEAN_OVER_CLASSES for _, summary, _ in self.lines)
+        several = self._several_classes
         header = (
             "row",
             *(("class",) if several else ()),
@@ -108,6 +116,7 @@ class Results:
             ]
         )
         for row, summary, comparison in self.lines:
+            published = self._published(row, summary)
             difference = comparison.difference if comparison else Estimate(0)
             numbers = [getattr(summary.estimates[metric], part) for metric in self.metrics for part in parts]
             tested = (difference.mean, difference.low, difference.high)
@@ -118,7 +127,7 @@ class Results:
                     *map(_field, numbers),
                     *(summary.missed, summary.false_alarms),
                     *map(_field, (*tested, *p_values, row.training_seconds)),
-                    *(_field(row.published.get(name)) for name in self.published),
+                    *(_field(published.get(name)) for name in self.published),
                 ]
             )
         return text.getvalue()
@@ -136,6 +145,7 @@ class Results:
             if summary.class_name == MEAN_OVER_CLASSES
             else 1
         )
+        published = self._published(row, summary)
         tested = ("", "", "")
         if comparison is not None:
             difference = difference_cell(comparison.difference, self.compared)
@@ -149,7 +159,7 @@ class Results:
             f"{summary.missed} of {summary.cases * len(row.repeats) * classes}",
             *tested,
             "" if row.training_seconds is None else f"{row.training_seconds / 60:.1f}",
-            *(f"{row.published[name]:.3f}" if name in row.published else "" for name in self.published),
+            *(f"{published[name]:.3f}" if name in published else "" for name in self.published),
         )
 
 

@@ -2,14 +2,16 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from voxseed.data.datasets import Dataset
-from voxseed.data.planes import SLICES
+from voxseed.data.labels import Labels
+from voxseed.data.planes import SLICES, annotated_planes, showing
 from voxseed.data.protocols.base import PROTOCOLS, Simulation, SimulationSettings, generator
+from voxseed.data.volumes import Volume
 from voxseed.errors import InputError
 from voxseed.progress import track
 from voxseed.settings import validate
@@ -34,6 +36,32 @@ class ClassCount:
 
 
 @dataclass(frozen=True)
+class PaintedCount:
+    """What was painted, in all cases.
+
+    Attributes:
+        voxels: of the images.
+        painted: voxels of them.
+        slices: annotated whole slices.
+        showing: how many of the slices show an object, which take a person longer.
+    """
+
+    voxels: int = 0
+    painted: int = 0
+    slices: int = 0
+    showing: int = 0
+
+    def __add__(self, other: "PaintedCount") -> "PaintedCount":
+        """Of both."""
+        return PaintedCount(
+            self.voxels + other.voxels,
+            self.painted + other.painted,
+            self.slices + other.slices,
+            self.showing + other.showing,
+        )
+
+
+@dataclass(frozen=True)
 class SimulationSummary:
     """What a simulation made.
 
@@ -42,14 +70,14 @@ class SimulationSummary:
         classes: one count per foreground class.
         cases: annotated cases.
         unlabelled: cases without a dense label, which could not be simulated.
-        painted_share: annotated share of all voxels; None where the protocol paints nothing.
+        painted: counts over all cases; None where the protocol paints nothing.
     """
 
     path: Path
     classes: tuple[ClassCount, ...]
     cases: tuple[str, ...]
     unlabelled: tuple[str, ...]
-    painted_share: float | None = None
+    painted: PaintedCount | None = None
 
     def header(self) -> tuple[str, ...]:
         """Names of the columns of `rows`."""
@@ -58,6 +86,16 @@ class SimulationSummary:
     def rows(self) -> list[tuple[str, int, int, int]]:
         """One row per class."""
         return [(count.class_name, count.cases, count.objects, count.skipped) for count in self.classes]
+
+    def painting(self) -> str:
+        """How much of an average case was painted, in words; empty where nothing was."""
+        if self.painted is None:
+            return ""
+        share = f"{self.painted.painted / self.painted.voxels:.1%} of the voxels"
+        if not self.painted.slices:
+            return share
+        slices, showing = (count / len(self.cases) for count in (self.painted.slices, self.painted.showing))
+        return f"{slices:.1f} slices per case, {showing:.1f} of them with an object, {share}"
 
 
 def simulate(
@@ -124,7 +162,7 @@ def simulate_with(
         raise InputError(f"{data.root / 'labelsTr'}: no dense labels, so there is nothing to simulate from.")
     target = place_of_new_set(data, set_name or protocol, out)
     simulations = []
-    painted, voxels = 0, 0
+    painted = PaintedCount()
     with new_set(data, target, protocol, seed) as annotation_set:
         for case in track(cases, "Simulating", len(cases)):
             label = data.read_label(case)
@@ -135,17 +173,26 @@ def simulate_with(
             annotation_set.write(case, simulation.annotation)
             simulations.append(simulation)
             if simulation.annotation.painted is not None:
-                annotated = simulation.annotation.painted.array != data.labels.next_ignore_value
-                if protocol == SLICES and annotated.all():
-                    raise InputError(
-                        f"Case {case}, shape {label.shape}: these slices would be the whole volume. "
-                        "Choose fewer, or --protocol dense."
-                    )
-                painted += int(np.count_nonzero(annotated))
-                voxels += annotated.size
+                painted += _painted(simulation.annotation.painted, data.labels, protocol, case)
     unlabelled = tuple(case for case in data.cases if case not in cases)
     counts = _counts(data.labels.foreground, simulations)
-    return SimulationSummary(target, counts, cases, unlabelled, painted / voxels if voxels else None)
+    return SimulationSummary(target, counts, cases, unlabelled, painted if painted.voxels else None)
+
+
+def _painted(volume: Volume, labels: Labels, protocol: str, case: str) -> PaintedCount:
+    values = volume.array
+    annotated = values != labels.next_ignore_value
+    count = PaintedCount(annotated.size, int(np.count_nonzero(annotated)))
+    if protocol != SLICES:
+        return count
+    if annotated.all():
+        raise InputError(
+            f"Case {case}, shape {values.shape}: these slices would be the whole volume. "
+            "Choose fewer, or --protocol dense."
+        )
+    planes = annotated_planes(annotated, volume.affine)
+    is_object = np.isin(values, [labels[name] for name in labels.foreground])
+    return replace(count, slices=sum(map(len, planes.values())), showing=showing(planes, is_object, volume.affine))
 
 
 def _counts(class_names: tuple[str, ...], simulations: list[Simulation]) -> tuple[ClassCount, ...]:

@@ -380,6 +380,8 @@ BAD_WORDS = [
     ("settings --preset huge", "Unknown preset 'huge'. Known: "),
     ("predict RUN NONE --out NEW", "none: no such file or folder. Give an image, a folder"),
     ("predict RUN EMPTY --out NEW", "empty: no images in this folder; expected files ending in .nii"),
+    ("predict RUN DATA --out NEW --member axial", "The model has no network 'axial'. Known: primary"),
+    ("predict RUN DATA --out NEW --member primary --ensemble", "--member primary: .* --ensemble means all"),
     ("predict NONE DATA --out NEW", "none: no such folder. Give the folder of a run"),
     ("predict DATA DATA --out NEW", "data: no model in it.*continue it with voxseed train --resume"),
     ("predict RUN DATA --out DATA/labelsTr", "labelsTr: a folder of the dataset itself.*Choose another folder"),

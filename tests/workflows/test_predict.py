@@ -159,6 +159,15 @@ def test_probabilities_and_ensemble(run: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.get_fdata()[..., 1] > 0.5, image() > 0)
 
 
+def test_one_network_of_several(run: Path, tmp_path: Path) -> None:
+    negative = {"scale": torch.tensor(-9.0)}
+    description = model_files.load_model(run / "model").description
+    save_model(run / "model", {"primary": Positive().state_dict(), "auxiliary": negative}, description)
+    path = write(tmp_path / "in/scan.nii.gz", image())
+    predict(run, [path], tmp_path / "out", member="auxiliary", device="cpu")
+    np.testing.assert_array_equal(read_volume(tmp_path / "out/scan.nii.gz").array, np.where(image() < 0, 4, 0))
+
+
 def test_predicting_again_replaces(run: Path, tmp_path: Path) -> None:
     path = write(tmp_path / "in/scan.nii.gz", image(0))
     predict(run, [path], tmp_path / "out", device="cpu")

@@ -26,6 +26,9 @@ def predict(
     ] = None,
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Write probability maps too.")] = False,
     ensemble: Annotated[bool, typer.Option("--ensemble", help="Mean of all networks of the run.")] = False,
+    member: Annotated[
+        str | None, typer.Option(metavar="NETWORK", help="One network of the run, such as auxiliary or axial.")
+    ] = None,
     samples: Annotated[
         int, typer.Option("--samples", min=0, help="Mean of so many random passes of a random network.")
     ] = 0,
@@ -46,6 +49,7 @@ def predict(
         series=series,
         probabilities=probabilities,
         ensemble=ensemble,
+        member=member,
         samples=samples,
         uncertainty=uncertainty,
         shard=shard,

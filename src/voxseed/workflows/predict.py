@@ -105,6 +105,8 @@ def predict(
     """
     out = Path(out)
     _require_format(format)
+    if ensemble and member is not None:
+        raise InputError(f"--member {member}: is one network, and --ensemble means all. Give one of the two.")
     part = Shard.parse(shard) if shard else None
     members = None if member is None else (member,)
     predictor = Predictor.load(Path(run), device=device, members=members, ensemble=ensemble, samples=samples)

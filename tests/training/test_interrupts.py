@@ -46,7 +46,13 @@ except KeyboardInterrupt:
 
 
 def _told(script: str, number: signal.Signals) -> tuple[int, str]:
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        text=True,
+        # a shell's background jobs do not hear Ctrl-C, nor do the processes that tests there start
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(number)

@@ -4,10 +4,10 @@
 
 Arguments are those of `voxseed benchmark`, whose OUT it adds to; the next `voxseed benchmark` shows the row. What is
 grown, which cases are trained on and measured, the number of iterations, and the spacing if the table's settings fix
-one, are the table's; patch, batch, augmentation, network and learning rate are nnU-Net's own, for a GPU of
-`--memory-gb`, by which it chooses the patch; what it planned first is kept. A spacing that differs between axes is right
-for files whose axes run along right, anterior, superior, in this order. Predictions are the last weights', without mirroring. A training that was
-interrupted goes on. Needs nnunetv2 beside Voxseed (`pip install nnunetv2`).
+one, are the table's. Patch, batch, augmentation, network and learning rate are nnU-Net's own, planned for a GPU of
+`--memory-gb`; what was planned first is kept. A spacing that differs between axes is right for files whose axes run
+along right, anterior, superior, in this order. Predictions are the last weights', without mirroring. A training that
+was interrupted goes on. Needs nnunetv2 beside Voxseed (`pip install nnunetv2`).
 """
 
 import argparse

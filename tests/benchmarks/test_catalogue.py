@@ -68,6 +68,27 @@ def test_curves_vary_what_their_axis_says() -> None:
         assert found == line
 
 
+def test_weights_of_comparators_are_the_multiples_of_the_defaults_that_their_axis_says() -> None:
+    table = get_table("comparator-weights")
+    (panel,) = table.figure.panels
+    for line in panel.lines.values():
+        for row, factor in line.items():
+            weights = [text for text in assignments(table.rows[row].settings) if "weight=" in text]
+            assert weights, row
+            for text in weights:
+                name, _, value = text.partition("=")
+                assert float(value) == pytest.approx(factor * _default(name), rel=0.02), row
+
+
+def _default(name: str) -> float:
+    """Of "section.key"; a method's settings are validated with all their defaults."""
+    section, *keys = name.split(".")
+    value = load_run_settings(None, None, []).of_method(section.replace("_", "-"))
+    for key in keys:
+        value = getattr(value, key)
+    return float(value)
+
+
 def test_every_comparator_has_a_row() -> None:
     methods = {row.method for name in PA_SEG for row in get_table(name).rows.values()}
     assert methods >= COMPARATORS

@@ -5,9 +5,8 @@
 Arguments are those of `voxseed benchmark`, whose OUT it adds to; the next `voxseed benchmark` shows the row. What is
 grown, which cases are trained on and measured, the number of iterations, and the spacing if the table's settings fix
 one, are the table's. Patch, batch, augmentation, network and learning rate are nnU-Net's own, planned for a GPU of
-`--memory-gb`; what was planned first is kept. A spacing that differs between axes is right for files whose axes run
-along right, anterior, superior, in this order. Predictions are the last weights', without mirroring. A training that
-was interrupted goes on. Needs nnunetv2 beside Voxseed (`pip install nnunetv2`).
+`--memory-gb`; what was planned first is kept. Predictions are the last weights', without mirroring. A training that was
+interrupted goes on. Needs nnunetv2 beside Voxseed (`pip install nnunetv2`).
 """
 
 import argparse
@@ -18,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from nibabel.orientations import io_orientation
 
 from voxseed.benchmarks.records import COMPLETE, RowRecord
+from voxseed.data.volumes import read_grid
 from voxseed.files import read_json_object, write_json
 from voxseed.training.provenance import provenance
 from voxseed.workflows.benchmark import table_planners
@@ -108,18 +109,17 @@ def _expand(planned: PlannedRow, raw: Path) -> None:
         expand(planned.annotations.data.root, annotation_set.path, planned.settings.expansion, target)
 
 
-def _prepare(planned: PlannedRow, preprocessed: Path, memory_gb: float) -> None:
+def _prepare(order: Order, planned: PlannedRow, preprocessed: Path, memory_gb: float) -> None:
     """nnU-Net's fingerprint, plans and preprocessed cases."""
     from nnunetv2.experiment_planning.plan_and_preprocess_api import extract_fingerprints, plan_experiments, preprocess
 
     if (preprocessed / "splits_final.json").exists():
         return
-    spacing_mm = planned.key.settings["spacing_mm"]
     extract_fingerprints([DATASET_ID], num_processes=1)
     plan_experiments(
         [DATASET_ID],
         gpu_memory_target_in_gb=memory_gb,
-        overwrite_target_spacing=None if spacing_mm == "auto" else spacing_mm[::-1],  # its axes are those of arrays
+        overwrite_target_spacing=_target_spacing(order, planned),
     )
     preprocess([DATASET_ID], configurations=[CONFIGURATION], num_processes=[1])
     trained = list(planned.key.data["trained"])
@@ -127,12 +127,28 @@ def _prepare(planned: PlannedRow, preprocessed: Path, memory_gb: float) -> None:
     write_json(preprocessed / "splits_final.json", [{"train": trained, "val": trained[:1]}])
 
 
+def _target_spacing(order: Order, planned: PlannedRow) -> list[float] | None:
+    """The table's spacing along nnU-Net's axes, which are those of the files, last first; None if it is nnU-Net's."""
+    spacing_mm = planned.key.settings["spacing_mm"]
+    if spacing_mm == "auto":
+        return None
+    grids = [read_grid(order.data.image_paths(case)[0]) for case in planned.key.data["trained"]]
+    axes_of_files = [io_orientation(grid.affine)[:, 0].astype(int) for grid in grids]
+    found = {tuple(spacing_mm[axis] for axis in axes) for axes in axes_of_files}
+    if len(found) > 1:
+        raise SystemExit(
+            f"{order.data.root}: the axes of its files are in different orders, but nnU-Net has one spacing for all, "
+            f"so it cannot follow preprocessing.spacing_mm={spacing_mm}. Give the same spacing for all axes."
+        )
+    return list(found.pop())[::-1]
+
+
 def _train(order: Order, planned: PlannedRow, folders: dict[str, str], chosen: argparse.Namespace) -> Any:
     """nnU-Net's own preparation and trainer, of a fixed number of iterations, without its final validation."""
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
     preprocessed = Path(folders["nnUNet_preprocessed"]) / DATASET_NAME
-    _prepare(planned, preprocessed, chosen.memory_gb)
+    _prepare(order, planned, preprocessed, chosen.memory_gb)
     torch.manual_seed(planned.seed)
     iterations = planned.key.settings["iterations"]
     trainer = nnUNetTrainer(

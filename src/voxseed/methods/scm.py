@@ -33,9 +33,9 @@ class SCMSettings(Settings):
 class SelfAndCrossMonitoring(Method):
     """Of each network: lambda KL(other's teacher || student) + (1 - lambda) (CE + Dice)(student, own teacher) / 2.
 
-    With `keep_annotated` the hard labels are the supervision itself where there is one, and the soft ones are not
-    asked there: what a teacher got wrong about an annotated voxel is not taught again. Labels that are not trusted
-    (noisy-dense) are not kept: they live on in the networks that the stage starts from, and nowhere else.
+    With `keep_annotated` the hard labels are the supervision itself where there is one. Soft labels are the teachers'
+    everywhere: without them on annotated voxels, nothing would be learned there with lambda = 1. Labels that are not
+    trusted (noisy-dense) are not kept: they live on in the networks that the stage starts from, and nowhere else.
     """
 
     needs = SupervisionKind.PARTIAL
@@ -65,7 +65,7 @@ class SelfAndCrossMonitoring(Method):
             label = torch.where(known, batch.target, pseudo_label(taught[name], batch))
             terms[name] = {
                 "self": (1 - share) * self._self_loss(logits, label),
-                "cross": share * self._cross_loss(logits, taught[_other(name, taught)], batch.valid & ~known),
+                "cross": share * self._cross_loss(logits, taught[_other(name, taught)], batch.valid),
             }
         return terms
 

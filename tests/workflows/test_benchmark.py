@@ -201,6 +201,25 @@ def test_more_seeds_are_added(run: Benchmark, trainings: Trainings, tmp_path: Pa
     assert cells(tmp_path / "out")["L_psup"][4] == "2"  # all seeds that are there
 
 
+def test_a_run_that_is_gone_is_made_again_only_where_a_row_needs_it(
+    run: Benchmark, trainings: Trainings, tmp_path: Path
+) -> None:
+    run()
+    for folder in (tmp_path / "out" / "rows").glob("*/seed-*/run"):
+        shutil.rmtree(folder)
+    trainings.names()
+    assert run()[1:] == ["6 rows are there, 0 are missing"]  # records and metrics are enough for a table
+    said = run(overrides=("training.iterations=4", "scm.temperature=2"))
+    assert trainings.names() == ["stage-one", "scm"]
+    assert any("stage-one, seed 0; made again because its run is gone" in sentence for sentence in said)
+    shutil.rmtree(next((tmp_path / "out" / "rows" / "scm-ensemble").glob("seed-*")))
+    for folder in (tmp_path / "out" / "rows").glob("*/seed-*/run"):
+        shutil.rmtree(folder)
+    run()
+    run(overrides=("training.iterations=4", "scm.temperature=2"))
+    assert trainings.names() == ["stage-one", "scm"]  # through a finished row whose run is needed, too
+
+
 @pytest.mark.parametrize(
     ("setting", "again"),
     [

@@ -71,6 +71,8 @@ def training_seconds(run: Path) -> float:
 
 def what_is_there(planned: PlannedRow) -> str:
     """What else there is of a row that is to be made, for the user; empty if there is nothing."""
+    if planned.folder.complete(planned.key) is not None:
+        return "made again because its run is gone"
     trained = _trained_alike(planned) if planned.trained else None
     if trained is not None:
         return f"trained already, as {trained.path.parent.name}"

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,21 +62,26 @@ class Work:
                 self._make(order, planned, total - len(waiting), total, [each.cost for _, each in waiting])
         return list(self._failures.values())
 
-    def _missing(self) -> Iterator[tuple[Order, PlannedRow]]:
-        """Each row once, though several tables may have it."""
-        seen: set[Path] = set()
+    def _missing(self) -> list[tuple[Order, PlannedRow]]:
+        """Each row once, though several tables may have it; also a finished one whose run is gone and is needed."""
+        rows: dict[Path, tuple[Order, PlannedRow]] = {}
         for order, planned in self.rows:
-            if planned.folder.path in seen:
-                continue
-            seen.add(planned.folder.path)
-            record = planned.folder.complete(planned.key)
-            if record is None:
-                yield order, planned
-            else:
-                self._done.append(record)
+            rows.setdefault(planned.folder.path, (order, planned))
+        records = {path: planned.folder.complete(planned.key) for path, (_, planned) in rows.items()}
+        missing = {path for path, record in records.items() if record is None}
+        for path, (_, planned) in reversed(rows.items()):  # those that need others first
+            if path in missing:
+                missing |= {each.folder.path for each in needed_rows(planned) if not each.folder.run.exists()}
+        self._done += [record for path, record in records.items() if record is not None and path not in missing]
+        return [row for path, row in rows.items() if path in missing]
+
+    def _finished(self, planned: PlannedRow) -> RowRecord | None:
+        """The record of a row that another process made since this one looked."""
+        record = planned.folder.complete(planned.key)
+        return record if planned.folder.run.exists() or not planned.trained else None
 
     def _make(self, order: Order, planned: PlannedRow, number: int, total: int, costs_after: Sequence[float]) -> None:
-        record = planned.folder.complete(planned.key)  # by another process, since this one looked
+        record = self._finished(planned)
         if record is None:
             cost = planned.cost + sum(costs_after)
             rate = _seconds_per_cost(self._done)
@@ -120,7 +125,9 @@ def needed_rows(planned: PlannedRow) -> list[PlannedRow]:
 
 
 def _ready(planned: PlannedRow) -> bool:
-    return all(needed.folder.complete(needed.key) is not None for needed in needed_rows(planned))
+    return all(
+        needed.folder.complete(needed.key) is not None and needed.folder.run.exists() for needed in needed_rows(planned)
+    )
 
 
 def _seconds_per_cost(done: Sequence[RowRecord]) -> float | None:

@@ -235,6 +235,7 @@ export class App {
   private listCases(): void {
     if (this.review !== null) this.cases = this.review.info.cases;
     this.panel.showCases();
+    this.panel.showGuide(); // which names the verdict
     this.reviewPanel?.show();
   }
 

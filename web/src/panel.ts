@@ -183,7 +183,7 @@ export class Panel {
     find<HTMLDialogElement>("#help").showModal();
   }
 
-  private showGuide(): void {
+  showGuide(): void {
     const { session, stage, dataset } = this.app;
     const guide = find("#guide");
     guide.className = "";

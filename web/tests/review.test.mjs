@@ -114,6 +114,19 @@ test("accept, flag, take back; a reload finds it again", async () => {
   });
 });
 
+test("a verdict that comes with the list is said", async () => {
+  await inPage("paint", async (page) => {
+    for (const [verdict, said] of [["flagged", /is flagged/], ["undecided", /Expected Dice/]]) {
+      await page.evaluate(async (each) => {
+        const { session, review, queue } = voxseed;
+        await queue.add("PUT", `${session.path}/verdict`, { verdict: each, prediction: review.shown.prediction });
+        await voxseed.refreshCases();
+      }, verdict);
+      assert.match(await text(page, "#guide"), said);
+    }
+  });
+});
+
 test("a stroke and points correct a prediction; the rest stays unannotated", async () => {
   await inPage("keyboard", async (page) => {
     const [i, j, k] = BALL.inside[1];

@@ -112,8 +112,8 @@ def run(dataset: Path, tmp_path: Path) -> Benchmark:
 
     def call(out: Path = tmp_path / "out", **arguments: Any) -> list[str]:
         said: list[str] = []
-        arguments = {"overrides": ("training.iterations=4",), "device": "cpu", **arguments}
-        benchmark(str(table), dataset, out, say=said.append, **arguments)
+        arguments = {"overrides": ("training.iterations=4",), "device": "cpu", "say": said.append, **arguments}
+        benchmark(str(table), dataset, out, **arguments)
         return said
 
     return call
@@ -358,8 +358,10 @@ def test_a_row_that_cannot_be_made_does_not_keep_the_others_from_it(
     run: Benchmark, trainings: Trainings, tmp_path: Path
 ) -> None:
     trainings.problems["stage-one"] = InputError("no.")
+    said: list[str] = []
     with pytest.raises(InputError) as raised:
-        run()
+        run(say=said.append)
+    assert "stage-one, seed 0: no." in said  # at once, not only in the end
     assert str(raised.value).splitlines()[1:] == [
         "stage-one, seed 0: no.",
         "scm, seed 0: it needs stage-one, which could not be made.",

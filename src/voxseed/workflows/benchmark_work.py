@@ -99,7 +99,9 @@ class Work:
             try:
                 record = make_row(order, planned, on_plan)
             except InputError as error:
-                self._failures[planned.folder.path] = f"{planned.name}, seed {planned.seed}: {error}"
+                sentence = f"{planned.name}, seed {planned.seed}: {error}"
+                self.say(sentence)  # now too: the end may be hours away
+                self._failures[planned.folder.path] = sentence
                 return
             except (KeyboardInterrupt, InterruptedRunError):
                 raise InterruptedRunError(

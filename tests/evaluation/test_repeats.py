@@ -108,6 +108,24 @@ def test_pairs_are_the_means_of_cases_over_seeds(row: Row) -> None:
     assert comparison.wilcoxon_p == pytest.approx(0.25)  # all three in one direction: 2 / 2^3
 
 
+def test_the_interval_of_a_difference_is_of_cases_and_seeds(row: Row) -> None:
+    """All cases gain 0.1 with seed 0 and lose 0.1 with seed 1: over cases alone nothing varies."""
+    cases = [f"{n}" for n in range(10)]
+    theirs = seeds(*[[row(case, dice=0.5) for case in cases]] * 2)
+    ours = seeds([row(case, dice=0.6) for case in cases], [row(case, dice=0.4) for case in cases])
+    (comparison,) = compare_repeats(ours, theirs, "dice")
+    difference = comparison.difference
+    assert (difference.mean, difference.low, difference.high) == pytest.approx((0, -0.1, 0.1))
+
+
+def test_a_case_that_one_of_two_rows_lacks_is_not_compared(row: Row) -> None:
+    missed = row("a", dice=0.0, assd_mm=None, hd95_mm=None, missed=True)
+    ours = seeds([row("a", assd_mm=1.0), row("b", assd_mm=3.0)], [row("a", assd_mm=1.0), row("b", assd_mm=4.0)])
+    theirs = seeds([row("a", assd_mm=9.0), row("b", assd_mm=2.0)], [missed, row("b", assd_mm=1.0)])
+    (comparison,) = compare_repeats(ours, theirs, "assd_mm")
+    assert (comparison.difference.cases, comparison.difference.mean) == (1, pytest.approx(2.0))  # of 1 and 3
+
+
 def test_rows_are_compared_on_the_seeds_that_both_have(row: Row) -> None:
     """Seed 1 is a good one: a row that was not trained with it is not worse for that."""
     ours = {0: [row("a", dice=0.5), row("b", dice=0.6)]}

@@ -93,8 +93,12 @@ def compare_values(
     """Paired comparison of the values of the same cases; None where a case has none."""
     pairs = [(value, others[case]) for case, value in values.items()]
     differences = np.array([value - other for value, other in pairs if value is not None and other is not None])
-    t_test_p, wilcoxon_p = _p_values(differences)
-    return Comparison(class_name, metric, estimate(differences, seed), t_test_p, wilcoxon_p)
+    return tested(class_name, metric, differences, estimate(differences, seed))
+
+
+def tested(class_name: str, metric: str, differences: FloatArray, difference: Estimate) -> Comparison:
+    """The comparison of paired differences (N,), one per case, and the estimate of their mean."""
+    return Comparison(class_name, metric, difference, *_p_values(differences))
 
 
 def _p_values(differences: FloatArray) -> tuple[float | None, float | None]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from voxseed.evaluation.case_metrics import CaseMetrics
-from voxseed.evaluation.comparison import Comparison, compare_values, require_same_cases
+from voxseed.evaluation.comparison import Comparison, require_same_cases, tested
 from voxseed.evaluation.statistics import (
     CONFIDENCE,
     MEAN_OVER_CLASSES,
@@ -56,9 +56,10 @@ def summarise_repeats(repeats: Repeats, metrics: Sequence[str], draws_seed: int 
 
 
 def compare_repeats(repeats: Repeats, others: Repeats, metric: str, draws_seed: int = 0) -> list[Comparison]:
-    """Paired comparison of every class, and with several of the mean over classes: a pair is a case's means over seeds.
+    """Paired comparison of every class, and with several of the mean over classes.
 
-    Only the seeds that both have are taken, because a seed may be a good or a bad one for all rows.
+    Only the seeds that both have are taken, because a seed may be a good or a bad one for all rows. A pair of the tests
+    is a case's means over these seeds; the interval of the difference is from drawing cases and seeds.
 
     Returns:
         Nothing if they have no seed in common.
@@ -71,10 +72,12 @@ def compare_repeats(repeats: Repeats, others: Repeats, metric: str, draws_seed: 
     if not seeds:
         return []
     ours, theirs = {seed: repeats[seed] for seed in seeds}, {seed: others[seed] for seed in seeds}
-    return [
-        compare_values(name, metric, case_means(ours, name, metric), case_means(theirs, name, metric), draws_seed)
-        for name in class_names(_first(repeats))
-    ]
+    compared = []
+    for name in class_names(_first(repeats)):
+        differences = _differences(ours, theirs, name, metric)
+        difference = estimate_over_repeats(differences, draws_seed)
+        compared.append(tested(name, metric, differences.mean(axis=0), difference))
+    return compared
 
 
 def class_names(rows: Sequence[CaseMetrics]) -> tuple[str, ...]:
@@ -131,8 +134,21 @@ def bootstrap_over_repeats(values: FloatArray, seed: int = 0, resamples: int = R
 
 def _matrix(repeats: Repeats, class_name: str, metric: str) -> FloatArray:
     """(S, N), of the cases that have the metric with every seed."""
-    columns = [values for values in _by_case(repeats, class_name, metric).values() if None not in values]
-    return np.array(columns, dtype=float).reshape(len(columns), len(repeats)).T
+    cases = [values for values in _by_case(repeats, class_name, metric).values() if None not in values]
+    return _columns(cases, repeats)
+
+
+def _differences(repeats: Repeats, others: Repeats, class_name: str, metric: str) -> FloatArray:
+    """(S, N), of the cases that both have with every seed; both have the same seeds in the same order."""
+    theirs = _by_case(others, class_name, metric)
+    pairs = [(values, theirs[case]) for case, values in _by_case(repeats, class_name, metric).items()]
+    pairs = [(values, other) for values, other in pairs if None not in (*values, *other)]
+    return _columns([values for values, _ in pairs], repeats) - _columns([other for _, other in pairs], repeats)
+
+
+def _columns(cases: Sequence[Sequence[float | None]], repeats: Repeats) -> FloatArray:
+    """(S, N) of the values of N cases, one per seed."""
+    return np.array(cases, dtype=float).reshape(len(cases), len(repeats)).T
 
 
 def _by_case(repeats: Repeats, class_name: str, metric: str) -> dict[str, list[float | None]]:

@@ -354,6 +354,22 @@ def test_a_training_that_was_killed_before_it_was_measured_is_not_repeated(
     assert [record["state"] for record in records(tmp_path / "out", "full")] == [COMPLETE]
 
 
+def test_a_training_goes_on_though_a_setting_changed_that_it_does_not_read(
+    run: Benchmark, trainings: Trainings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(benchmark_rows, "evaluate", killed)
+        with pytest.raises(InterruptedRunError):
+            run(rows=("full",))
+    run(rows=("full",), overrides=("training.iterations=4", "cps.cross_weight=3"))
+    begun, resumed = trainings.calls
+    assert "training.iterations=4" in begun.overrides
+    assert (resumed.run, resumed.preset, resumed.overrides) == (begun.run, None, ())  # those that it was begun with
+
+
 def test_a_row_that_cannot_be_made_does_not_keep_the_others_from_it(
     run: Benchmark, trainings: Trainings, tmp_path: Path
 ) -> None:

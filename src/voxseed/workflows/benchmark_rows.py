@@ -121,13 +121,15 @@ def _begun(planned: PlannedRow) -> RowRecord:
 
 def _train(order: Order, planned: PlannedRow, on_plan: Callable[[Plan], None] | None) -> None:
     annotations = planned.annotations
+    # A run that was begun keeps its settings: this folder's are the same, but for those that the row does not read.
+    begun = RunFolder(planned.folder.run).exists
     train(
         order.data.root,
         annotations=None if annotations is None else annotations.annotation_set.path,
         method=planned.row.method or "auto",
         run=planned.folder.run,
-        preset=order.preset,
-        overrides=planned.overrides,
+        preset=None if begun else order.preset,
+        overrides=() if begun else planned.overrides,
         start_from=[
             f"{member}={other.folder.run}:{network}" for member, (other, network) in planned.start_from.items()
         ],

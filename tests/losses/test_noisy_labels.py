@@ -24,6 +24,7 @@ def _case(foreground, label):
         ([0.75, 0.25], [1, 0], 1.0, 0.5 / (0.75**2 + 0.25**2 + 1)),
         ([0.75, 0.25, 0.9], [1, 0, IGNORE], 1.5, 2 * 0.25**1.5 / (0.75**2 + 0.25**2 + 1)),
         ([0, 0], [0, 0], 1.5, 0.0),
+        ([0.25, 0.01], [0, 0], 1.5, (0.125 + 0.001) / 0.26),  # no label: without squares
     ],
 )
 def test_noise_robust_dice_of_a_row(foreground, label, gamma, expected):
@@ -37,6 +38,13 @@ def test_noise_robust_dice_is_a_mean_over_foreground_classes_with_a_finite_gradi
     assert loss.item() == pytest.approx((first + second) / 2)
     loss.backward()
     assert p.grad.isfinite().all()
+
+
+def test_noise_robust_dice_of_a_class_without_a_label_falls_with_its_prediction():
+    values = [NoiseRobustDiceLoss()(*_case([p] * 1000, [0] * 1000)).item() for p in (0.5, 0.1, 0.01, 1e-3, 1e-6)]
+    assert values == sorted(values, reverse=True)
+    assert max(values) < 1
+    assert values[-1] < 0.01
 
 
 @pytest.mark.parametrize(

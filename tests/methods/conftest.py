@@ -13,14 +13,14 @@ from voxseed.supervision.kinds import ObjectInPatch
 
 @pytest.fixture
 def small_batch() -> Batch:
-    """Two samples of 4 x 5 x 3, three classes; half of the voxels annotated, one invalid; a box of each class."""
+    """Two samples of 4 x 5 x 3, three classes and a box of each; half is annotated, one voxel known to be invalid."""
     generator = torch.Generator().manual_seed(3)
     image = torch.randn(2, 1, 4, 5, 3, generator=generator)
     target = torch.randint(0, 3, image.shape, generator=generator)
     target[torch.rand(image.shape, generator=generator) < 0.5] = 255
     valid = torch.ones_like(image, dtype=torch.bool)
     valid[..., 0, 0, 0] = False
-    target[~valid] = 255
+    target[~valid] = 0  # as supervision has it
     objects = tuple(
         (
             ObjectInPatch(1, (0, 0, 0), (3, 3, 3), True, (3, 3, 3), 10.0),

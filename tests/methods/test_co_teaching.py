@@ -21,7 +21,7 @@ def test_each_learns_what_the_other_finds_easy(trusted, keep_annotated, fraction
     terms = method.losses(batch, Progress(0, 0, fraction))
     began = networks("primary", "auxiliary")
     mean = sum(network(batch.image).softmax(dim=1) for network in began.values())
-    annotated = batch.target != 255
+    annotated = (batch.target != 255) & batch.valid
     known = annotated & (trusted and keep_annotated)
     given = known if trusted else annotated  # what a tool labelled is the label, but is doubted
     label = torch.where(given, batch.target, mean.argmax(dim=1, keepdim=True))

@@ -18,7 +18,7 @@ from voxseed.methods.pseudo_labels import mean_probabilities, noisy_label, pseud
 def test_where_the_label_comes_from(small_batch, trusted, keep_annotated, label, certain):
     batch = replace(
         small_batch,
-        target=torch.tensor([1, 0, 255, 255]).view(1, 1, 1, 1, 4),
+        target=torch.tensor([1, 0, 255, 0]).view(1, 1, 1, 1, 4),  # the invalid one is known background
         valid=torch.tensor([True, True, True, False]).view(1, 1, 1, 1, 4),
         trusted=torch.tensor([trusted]),
         absent=torch.zeros(1, 3, dtype=torch.bool),

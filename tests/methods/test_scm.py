@@ -25,9 +25,11 @@ def _batch() -> Batch:
     image = torch.randn(1, 1, 3, 4, 2, generator=torch.Generator().manual_seed(5))
     valid = torch.ones(1, 1, 3, 4, 2, dtype=torch.bool)
     valid[..., 0, 0, 0] = False
+    target = torch.full_like(image, 255, dtype=torch.long)
+    target[~valid] = 0  # as supervision has it
     return Batch(
         image=image,
-        target=torch.full_like(image, 255, dtype=torch.long),
+        target=target,
         valid=valid,
         absent=torch.zeros(1, 2, dtype=torch.bool),
         noise=torch.tensor([0.1]),

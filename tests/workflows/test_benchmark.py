@@ -621,6 +621,21 @@ def test_an_oracle_is_named_wherever_its_row_is_shown(
     assert axis == "Dice"
 
 
+def test_an_oracle_is_marked_though_the_table_does_not_say_so_and_in_what_starts_from_it(
+    run: Benchmark, trainings: Trainings, tmp_path: Path
+) -> None:
+    label = "{size_loss: {volume: {source: label}}}"
+    (tmp_path / "mine.yaml").write_text(
+        "title: Mine\nbaseline: partial\nrows:\n  partial:\n"
+        f"  knows: {{title: Knows, method: size-loss, settings: {label}}}\n"
+        "  heir: {title: Heir, method: self-ensembling, starts_from: {primary: 'knows:primary'}}\n"
+        "  both: {title: Both, run_of: heir}\n"
+    )
+    run()
+    assert list(cells(tmp_path / "out")) == ["L_psup", "Knows (oracle)", "Heir (oracle)", "Both (oracle)"]
+    assert "Heir uses the true volume, which a user would not have." in (tmp_path / "out" / "mine.txt").read_text()
+
+
 @pytest.mark.slow
 def test_a_table_is_trained_predicted_and_measured(dataset: Path, tmp_path: Path) -> None:
     """Without stubs: two tiny trainings, of which the second starts from the first."""

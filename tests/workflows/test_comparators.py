@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,14 +42,23 @@ def _weights(run: Path) -> dict[str, torch.Tensor]:
 
 
 def _starts(run: Path, members: tuple[str, ...]) -> list[str]:
-    sources = ("primary", "auxiliary", "primary")
-    return [f"{member}={run}:{source}" for member, source in zip(members, sources, strict=False)]
+    sources = (f"{run}:primary", f"{run}:auxiliary", f"{run.with_name('other')}:primary")
+    return [f"{member}={source}" for member, source in zip(members, sources, strict=False)]
 
 
 @pytest.fixture(scope="module")
 def first_stage(tiny_dataset, tmp_path_factory) -> Path:
+    """And beside it `other`, of another seed."""
     run = tmp_path_factory.mktemp("first") / "run"
-    return train(tiny_dataset, method="pa-seg", run=run, overrides=[*TINY, "recipe.stages=1"], device="cpu")
+    settings = [*TINY, "recipe.stages=1"]
+    train(
+        tiny_dataset,
+        method="pa-seg",
+        run=run.with_name("other"),
+        overrides=[*settings, "training.seed=1"],
+        device="cpu",
+    )
+    return train(tiny_dataset, method="pa-seg", run=run, overrides=settings, device="cpu")
 
 
 @pytest.mark.parametrize("method", SECOND_STAGES)
@@ -121,6 +131,77 @@ def test_the_run_names_its_oracle(method, source, expected, tiny_dataset, tmp_pa
     assert json.loads((run / "run.json").read_text())["oracles"] == expected
     assert RunFolder(run).read().oracles == tuple(expected)
     assert dict(plans[0].rows()).get("oracle") == ("true volume, from dense labels" if expected else None)
+
+
+def test_a_run_names_the_oracle_of_the_networks_that_it_starts_from(tiny_dataset, tmp_path):
+    settings = [*TINY, "size_loss.volume.source=label"]
+    first = train(tiny_dataset, method="size-loss", run=tmp_path / "first", overrides=settings, device="cpu")
+    starts = [f"primary={first}:primary"]
+    run = train(
+        tiny_dataset, method="self-ensembling", run=tmp_path / "run", overrides=TINY, start_from=starts, device="cpu"
+    )
+    assert RunFolder(run).read().oracles == ("true volume",)
+    third = train(
+        tiny_dataset,
+        method="partial",
+        run=tmp_path / "third",
+        overrides=TINY,
+        start_from=[f"primary={run}:primary"],
+        device="cpu",
+    )
+    assert RunFolder(third).read().oracles == ("true volume",)
+
+
+def test_a_run_names_what_it_starts_from_and_resumes_from_nothing_else(tiny_dataset, first_stage, tmp_path):
+    def start(run: Path, **arguments: Any) -> Path:
+        starts = _starts(run, ("primary", "auxiliary"))
+        return train(
+            tiny_dataset,
+            method="cps",
+            run=tmp_path / "run",
+            overrides=TINY,
+            start_from=starts,
+            device="cpu",
+            **arguments,
+        )
+
+    found = RunFolder(start(first_stage)).read().starts
+    assert {member: origin.split(" ")[0] for member, origin in found.items()} == {
+        "primary": "run:primary",
+        "auxiliary": "run:auxiliary",
+    }
+    start(first_stage / "stages" / "01-stage-one", resume=True)  # the same weights, in another folder
+    with pytest.raises(InputError, match=r"started from primary=run:primary .*, found primary=other:primary"):
+        start(first_stage.with_name("other"), resume=True)
+
+
+@pytest.mark.parametrize(
+    ("starts", "sentence"),
+    [
+        (("primary=RUN:primary", "primary=RUN:auxiliary"), "there is a network for primary already"),
+        (("primary=RUN:primary", "auxiliary=RUN:primary"), "primary starts from the same weights"),
+    ],
+)
+def test_networks_to_start_from_are_one_for_each_member(tiny_dataset, first_stage, tmp_path, starts, sentence):
+    given = [text.replace("RUN", str(first_stage)) for text in starts]
+    with pytest.raises(InputError, match=sentence):
+        train(tiny_dataset, method="cps", run=tmp_path / "run", overrides=TINY, start_from=given, device="cpu")
+
+
+@pytest.mark.parametrize("method", ["size-loss", "dtp"])
+def test_boxes_of_extreme_points_have_no_margin(method, tiny_dataset, tmp_path):
+    points = simulate(tiny_dataset, "extreme-points", out=tmp_path / "extremes").path
+    name = f"{method.replace('-', '_')}.margin_voxels"
+    arguments = {"annotations": points, "method": method, "run": tmp_path / "run", "device": "cpu"}
+    with pytest.raises(InputError, match=f"lie on the object.*{name} = 2. Give --set {name}=0"):
+        train(tiny_dataset, overrides=TINY, **arguments)
+    train(tiny_dataset, overrides=[*TINY, f"{name}=0"], **arguments)
+
+
+def test_cps_needs_something_to_learn(tiny_dataset, tmp_path):
+    settings = [*TINY, "cps.supervised_weight=0", "cps.cross_weight=0"]
+    with pytest.raises(InputError, match="both 0, so nothing would be learned"):
+        train(tiny_dataset, method="cps", run=tmp_path / "run", overrides=settings, device="cpu")
 
 
 @pytest.fixture(scope="module")

@@ -51,6 +51,7 @@ class ModelDescription(Settings):
         patch_shape: voxels of a window.
         overlap: share of a window that the next one covers again.
         class_ranges: of the training cases, by class name; empty in models of older versions.
+        oracles: what was taken from dense labels to train it, beside its supervision.
         provenance: where the model is from; for people.
     """
 
@@ -61,6 +62,7 @@ class ModelDescription(Settings):
     patch_shape: tuple[PositiveInt, PositiveInt, PositiveInt]
     overlap: float = Field(0.5, ge=0, lt=1)
     class_ranges: dict[str, ClassRange] = Field(default_factory=dict)
+    oracles: tuple[str, ...] = ()
     provenance: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("networks")

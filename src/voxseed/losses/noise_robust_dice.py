@@ -13,7 +13,8 @@ class NoiseRobustDiceLoss(nn.Module):
     """sum |p - q|^gamma / (sum p^2 + sum q^2 + epsilon), mean over the foreground classes, then over samples.
 
     Wang et al. 2020 (COPLE-Net), Eq. 3, over the labelled voxels. gamma = 2 is Dice with squares, gamma = 1 a mean
-    absolute error.
+    absolute error. Of a class without a label the probabilities in the denominator are not squared: with squares the
+    term would be the smaller, the more of the class is predicted.
 
     Args:
         gamma: in [1, 2].
@@ -24,7 +25,8 @@ class NoiseRobustDiceLoss(nn.Module):
         label: (B, 1, I, J, K), integer class indices; IGNORE (255) where there is none.
 
     Returns:
-        Scalar in [0, 1]. Samples without any label are left out of the mean.
+        Scalar, 0 where prediction and label are the same, and not negative. Samples without any label are left out of
+        the mean.
 
     Raises:
         ShapeError: if the tensors do not fit together.
@@ -44,5 +46,7 @@ class NoiseRobustDiceLoss(nn.Module):
         classes = torch.arange(1, probabilities.shape[1], device=label.device)
         truth = (label == classes[:, None, None, None]).to(foreground.dtype)
         numerator = (foreground - truth).abs().pow(self.gamma).sum(dim=SPACE)
-        denominator = foreground.square().sum(dim=SPACE) + truth.sum(dim=SPACE) + self.epsilon
+        labelled_voxels = truth.sum(dim=SPACE)
+        squares, plain = foreground.square().sum(dim=SPACE), foreground.sum(dim=SPACE)
+        denominator = torch.where(labelled_voxels > 0, squares + labelled_voxels, plain) + self.epsilon
         return mean_over_samples((numerator / denominator).mean(dim=1), labelled.flatten(1).any(dim=1))

@@ -1,8 +1,8 @@
 """Cross pseudo supervision: each of two networks learns from what the other says now."""
 
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 
 from voxseed.losses.partial import PartialSupervisionLoss
@@ -24,6 +24,12 @@ class CPSSettings(Settings):
         le=1,
         description="Share of the stage in which cross_weight grows; 0 if the networks are trained already.",
     )
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> Self:
+        if self.supervised_weight == 0 and self.cross_weight == 0:
+            raise ValueError("supervised_weight and cross_weight are both 0, so nothing would be learned")
+        return self
 
 
 @register_method("cps")

@@ -63,11 +63,12 @@ class DeepCut(Method):
         }
 
     def relabel(self, case: Batch, probabilities: Tensor) -> Tensor:
-        """Most probable class after mean-field inference; what is known outside the boxes stays as it is."""
+        """Most probable class after mean-field inference, in the boxes; what is annotated or outside stays as it is."""
         crf = self.settings.crf
+        allowed = classes_in_boxes(case, probabilities.shape[1])
         marginals = mean_field(
             probabilities,
-            classes_in_boxes(case, probabilities.shape[1]),
+            allowed,
             case.image,
             case.valid,
             crf.sigma_x,
@@ -75,7 +76,8 @@ class DeepCut(Method):
             crf.pair_weight,
             crf.iterations,
         )
-        return torch.where(case.annotated, case.target, marginals.argmax(dim=1, keepdim=True))
+        in_box = allowed[:, 1:].any(dim=1, keepdim=True)
+        return torch.where(case.annotated | ~in_box, case.target, marginals.argmax(dim=1, keepdim=True))
 
 
 def boxes_filled(batch: Batch) -> Tensor:

@@ -44,9 +44,18 @@ def noisy_label(batch: Batch, probabilities: Tensor, keep_annotated: bool) -> tu
 
     Returns:
         label: (B, 1, I, J, K), class index: what a tool labelled, else what was annotated and is kept, else the most
-            probable class; IGNORE outside the valid region.
+            probable class; IGNORE outside the valid region, whatever is known there.
         certain: (B, 1, I, J, K), bool, where the label is kept from an annotation, which is not doubted.
     """
-    certain = batch.certain & keep_annotated
-    given = certain | (batch.annotated & ~batch.certain)
+    certain = kept(batch, keep_annotated)
+    given = certain | (batch.annotated & ~batch.certain & batch.valid)
     return torch.where(given, batch.target, pseudo_label(probabilities, batch)), certain
+
+
+def kept(batch: Batch, keep_annotated: bool) -> Tensor:
+    """Valid voxels that keep an annotation which is not doubted: (B, 1, I, J, K), bool.
+
+    Invalid voxels are known to be background, and easy: among pseudo labels they would only thin out what is learned
+    elsewhere.
+    """
+    return batch.certain & batch.valid & keep_annotated

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from voxseed.losses.distillation import DistillationLoss
 from voxseed.losses.partial import PartialSupervisionLoss
 from voxseed.methods.base import Batch, Method, Progress, Terms, register_method
-from voxseed.methods.pseudo_labels import frozen_copy, pseudo_label
+from voxseed.methods.pseudo_labels import frozen_copy, kept, pseudo_label
 from voxseed.settings import Settings
 from voxseed.supervision.kinds import SupervisionKind
 
@@ -58,7 +58,7 @@ class SelfAndCrossMonitoring(Method):
         with torch.no_grad():
             taught = {name: teacher(batch.image) for name, teacher in self.teachers.items()}
         share = self.settings.cross_weight
-        known = batch.certain & self.settings.keep_annotated
+        known = kept(batch, self.settings.keep_annotated)
         terms: Terms = {}
         for name, network in self.networks.items():
             logits = network(batch.image)

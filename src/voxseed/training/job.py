@@ -48,11 +48,14 @@ class Job:
 
     @property
     def oracles(self) -> tuple[str, ...]:
-        """What the methods take from dense labels beside their supervision; empty unless a setting asks for it."""
-        asked = (
-            METHODS.get(stage.method).oracle(self.settings.of_method(stage.method)) for stage in self.recipe.stages
-        )
-        return tuple(dict.fromkeys(name for names in asked for name in names))
+        """What was taken from dense labels beside the supervision, here or for the networks to start from."""
+        inherited = (name for start in self.starts.values() for name in start.oracles)
+        return tuple(dict.fromkeys((*self._own_oracles, *inherited)))
+
+    @property
+    def _own_oracles(self) -> tuple[str, ...]:
+        """What the methods take; empty unless a setting asks for it."""
+        return oracles_of(self.recipe, self.settings)
 
     def source(self, preprocessing: Preprocessing, kind: SupervisionKind | None = None) -> CaseSource:
         """Where cases come from; `kind` replaces the job's own."""
@@ -64,5 +67,11 @@ class Job:
             self.settings.expansion,
             preprocessing,
             self.cache,
-            true_volumes=TRUE_VOLUME in self.oracles and kind is not SupervisionKind.DENSE,
+            true_volumes=TRUE_VOLUME in self._own_oracles and kind is not SupervisionKind.DENSE,
         )
+
+
+def oracles_of(recipe: Recipe, settings: RunSettings) -> tuple[str, ...]:
+    """What the methods of a recipe take from dense labels beside their supervision, by these settings."""
+    asked = (METHODS.get(stage.method).oracle(settings.of_method(stage.method)) for stage in recipe.stages)
+    return tuple(dict.fromkeys(name for names in asked for name in names))

@@ -235,8 +235,14 @@ def _start(job: Job, plan: Plan, cases: list[TrainingCase]) -> None:
         return
     stages = tuple(StageRecord(stage.method, stage.method, stage.members, stage.iterations) for stage in plan.stages)
     write_yaml(job.folder.settings_path, job.settings)
-    record = RunRecord(plan.recipe, plan.dataset, job.device, stages, job.oracles, _annotations_inside(job))
+    record = RunRecord(
+        plan.recipe, plan.dataset, job.device, stages, job.oracles, _annotations_inside(job), _origins(job)
+    )
     job.folder.start(record, origin)
+
+
+def _origins(job: Job) -> dict[str, str]:
+    return {member: start.origin for member, start in job.starts.items()}
 
 
 def _annotations_inside(job: Job) -> str | None:
@@ -263,6 +269,11 @@ def _require_same_run(job: Job, resume: bool) -> None:
             f"{folder.path}: the run began on {record.device}, found --device {job.device}. "
             f"Resume it with --device {record.device}."
         )
+    if _weights_of(record.starts) != _weights_of(_origins(job)):
+        raise InputError(
+            f"{folder.path}: the run started from {_named(record.starts)}, found {_named(_origins(job))}. "
+            "Resume it with the --from that it was started with, or choose another folder with --run."
+        )
     stored = read_run_settings(folder.settings_path)
     different = first_difference(stored.model_dump(mode="json"), job.settings.model_dump(mode="json"))
     if different:
@@ -270,6 +281,15 @@ def _require_same_run(job: Job, resume: bool) -> None:
             f"{folder.path}: the run was started with {different}. "
             "Resume it with the settings that it was started with, or choose another folder with --run."
         )
+
+
+def _weights_of(origins: dict[str, str]) -> dict[str, str]:
+    """Their digests alone: what a run is called, and where it lies, may have changed."""
+    return {member: origin.rpartition(" ")[2] for member, origin in origins.items()}
+
+
+def _named(origins: dict[str, str]) -> str:
+    return ", ".join(f"{member}={origin}" for member, origin in origins.items()) or "no trained network"
 
 
 @contextmanager

@@ -11,7 +11,7 @@ RUN/
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,10 @@ class RunRecord:
     """The content of run.json.
 
     Attributes:
-        oracles: what the methods took from dense labels beside their supervision; named in every table of the run.
+        oracles: what was taken from dense labels beside the supervision, here or for the networks that it starts from;
+            named in every table of the run.
         annotations: name of the annotation set; None without one, or if it lies outside the dataset.
+        starts: member → where its first weights are from, as `Start.origin`.
     """
 
     recipe: str
@@ -50,6 +52,7 @@ class RunRecord:
     stages: tuple[StageRecord, ...]
     oracles: tuple[str, ...] = ()
     annotations: str | None = None
+    starts: dict[str, str] = field(default_factory=dict)
     state: str = RUNNING
     format_version: int = FORMAT_VERSION
 

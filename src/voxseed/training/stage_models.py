@@ -59,6 +59,7 @@ def _save(
         patch_shape=plan.patch_shape,
         overlap=job.settings.inference.overlap,
         class_ranges=ranges,
+        oracles=job.oracles,
         provenance={"recipe": plan.recipe, "stage": stage.method, "iterations": stage.iterations},
     )
     save_model(folder, weights, description)

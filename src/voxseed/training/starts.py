@@ -1,10 +1,12 @@
 """Networks of earlier runs to start from."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from voxseed.data.preprocessing import Preprocessing, PreprocessingSettings
@@ -20,11 +22,15 @@ class Start:
         arguments: of `build_network`, but for channels and classes, with "architecture".
         state: its state dict.
         preprocessing: that it was trained on.
+        origin: its run's name and its own, and a digest of its weights, such as "first:primary 0f3c5a1be27d".
+        oracles: what was taken from dense labels to train it, beside its supervision.
     """
 
     arguments: dict[str, Any]
     state: dict[str, Tensor]
     preprocessing: Preprocessing
+    origin: str = ""
+    oracles: tuple[str, ...] = ()
 
 
 def read_starts(texts: Sequence[str], channels: tuple[str, ...], labels: dict[str, int]) -> dict[str, Start]:
@@ -34,9 +40,24 @@ def read_starts(texts: Sequence[str], channels: tuple[str, ...], labels: dict[st
         channels, labels: of the dataset; those of the run must be the same.
 
     Raises:
-        InputError: if a text is not of that form, or the model cannot be used here.
+        InputError: if a text is not of that form, the model cannot be used here, a member is there twice, or two would
+            start from the same weights.
     """
-    return {text.partition("=")[0]: _read_start(text, channels, labels) for text in texts}
+    starts: dict[str, Start] = {}
+    members: dict[str, str] = {}
+    for text in texts:
+        member = text.partition("=")[0]
+        if member in starts:
+            raise InputError(f"--from {text}: there is a network for {member} already. Give one for each.")
+        start = _read_start(text, channels, labels)
+        other = members.setdefault(start.origin.rpartition(" ")[2], member)
+        if other != member:
+            raise InputError(
+                f"--from {text}: {other} starts from the same weights, and the two would stay the same. "
+                "Start from two networks of a run, or from two runs with different seeds."
+            )
+        starts[member] = start
+    return starts
 
 
 def preprocessing_of(starts: Mapping[str, Start], wanted: PreprocessingSettings) -> Preprocessing:
@@ -96,4 +117,21 @@ def _read_start(text: str, channels: tuple[str, ...], labels: dict[str, int]) ->
         )
     described = found.networks[source_member]
     arguments = {"architecture": described.architecture, **described.arguments}
-    return Start(arguments, dict(model.networks[source_member].state_dict()), found.preprocessing)
+    state = dict(model.networks[source_member].state_dict())
+    origin = f"{_run_name(Path(run))}:{source_member} {_digest(state)}"
+    return Start(arguments, state, found.preprocessing, origin, found.oracles)
+
+
+def _run_name(path: Path) -> str:
+    """Of a run, or of a stage of a run, without the folders that it lies in."""
+    resolved = path.resolve()
+    return "/".join(resolved.parts[-3:]) if resolved.parent.name == "stages" else resolved.name
+
+
+def _digest(state: Mapping[str, Tensor]) -> str:
+    """Of weights, whatever file they are in."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        found.update(name.encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()[:12]

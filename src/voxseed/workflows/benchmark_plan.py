@@ -17,6 +17,7 @@ from voxseed.methods.recipes import RECIPES, get_recipe
 from voxseed.networks.base import NETWORKS
 from voxseed.settings import assignments
 from voxseed.supervision.kinds import SupervisionKind
+from voxseed.training.job import oracles_of
 from voxseed.training.plan import PlannedStage
 from voxseed.training.planning import PATCH_VOXELS, architectures_of, plan_stages
 from voxseed.training.settings import RunSettings, load_run_settings, section_name
@@ -68,6 +69,7 @@ class PlannedRow:
         annotations: None where nothing or dense labels are learned from.
         start_from: member → the row and its network that it starts from.
         run_of: the row whose run is measured.
+        oracle: what it, or a row that it needs, uses and a user would not have, in words; empty if nothing.
         cost: units of work of the training: iterations, once per network.
     """
 
@@ -79,6 +81,7 @@ class PlannedRow:
     annotations: RowAnnotations | None
     start_from: dict[str, tuple["PlannedRow", str]]
     run_of: "PlannedRow | None"
+    oracle: str
     key: RowKey
     folder: RowFolder
     cost: float
@@ -140,9 +143,10 @@ class Planner:
         run_of = None if row.run_of is None else self.plan(row.run_of, seed)
         annotations = self._annotations(row)
         stages = self._stages(row, settings)
+        oracle = _oracle(row, settings)
         key = RowKey(
             settings=self._read_settings(row, settings, stages, set(starts)),
-            data=self._data(row, settings, annotations),
+            data=self._data(row, settings, annotations, oracle),
             code=self._code(row, settings, stages),
             starts_from={
                 **{member: f"{other.key.training_digest}:{network}" for member, (other, network) in starts.items()},
@@ -152,7 +156,9 @@ class Planner:
         steps = sum(stage.iterations * len(stage.members) for stage in stages)
         cost = steps * (_TEACHER_COST if starts else 1.0)
         folder = RowFolder.of(self.order.out, name, seed, key)
-        return PlannedRow(name, row, seed, overrides, settings, annotations, starts, run_of, key, folder, cost)
+        needed = [*(other for other, _ in starts.values()), *([] if run_of is None else [run_of])]
+        oracle = oracle or next((other.oracle for other in needed if other.oracle), "")
+        return PlannedRow(name, row, seed, overrides, settings, annotations, starts, run_of, oracle, key, folder, cost)
 
     def _start(self, source: str, seed: int) -> tuple[PlannedRow, str]:
         name, _, member = source.partition(":")
@@ -237,7 +243,7 @@ class Planner:
         read["training"] = training
         return read
 
-    def _data(self, row: Row, settings: RunSettings, annotations: RowAnnotations | None) -> dict[str, Any]:
+    def _data(self, row: Row, settings: RunSettings, annotations: RowAnnotations | None, oracle: str) -> dict[str, Any]:
         """Classes, channels, and the digests of what is learned from and of what is measured."""
         data, digests = self.order.data, self.order.digests
         found: dict[str, Any] = {
@@ -260,7 +266,7 @@ class Planner:
                 case: digests.annotated(case, annotation_set) if annotation_set else digests.labelled(case)
                 for case in cases
             }
-            if row.oracle:
+            if oracle:
                 found["oracle"] = {case: digests.labelled(case) for case in cases if data.has_label(case)}
             if settings.training.select == "dense":
                 validated = data.splits().val_cases(data.cases)
@@ -272,6 +278,12 @@ class Planner:
             return code_digest(_MEASURING if row.run_of else _GROWING)
         methods = {METHODS.get(stage.method).__module__ for stage in stages}
         return code_digest([*_TRAINING, *methods, *network_modules(stages, settings)])
+
+
+def _oracle(row: Row, settings: RunSettings) -> str:
+    """What the row uses that a user would not have: as the table says, or else as its settings ask."""
+    asked = () if row.method is None else oracles_of(get_recipe(row.method), settings)
+    return row.oracle or ", ".join(f"the {name}" for name in asked)
 
 
 def measured_cases(data: Dataset, measured_on: str) -> tuple[str, ...]:

@@ -62,6 +62,11 @@ class _Finished:
     records: tuple[RowRecord, ...]
 
     @property
+    def oracle(self) -> str:
+        """What it uses and a user would not have; empty if nothing."""
+        return self.planned[0].oracle
+
+    @property
     def is_given(self) -> bool:
         """Whether it learns from annotations that somebody gave, not from simulated ones."""
         annotations = self.planned[0].annotations
@@ -76,7 +81,7 @@ class _Finished:
             repeats={planned.seed: read_metrics(planned.folder.metrics) for planned in self.planned},
             training_seconds=float(np.mean(training)) if training else None,
             published=self.row.published,
-            oracle=self.row.oracle is not None,
+            oracle=bool(self.oracle),
         )
 
 
@@ -197,9 +202,7 @@ def _notes(planner: Planner, there: Sequence[_Finished], baseline: str) -> tuple
     ]
     if any(each.row.published for each in there):
         notes.append(f"Published numbers ({table.source}) are of other data and cannot be compared one to one.")
-    notes += [
-        f"{each.row.title} uses {each.row.oracle}, which a user would not have." for each in there if each.row.oracle
-    ]
+    notes += [f"{each.row.title} uses {each.oracle}, which a user would not have." for each in there if each.oracle]
     others = [f"{each.row.title} from {each.row.protocol}" for each in there if each.row.protocol]
     if others:
         notes.append(f"Not learned from {order.protocol}: {'; '.join(others)}.")

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from voxseed.data.annotation_sets import DENSE, AnnotationSet
-from voxseed.data.annotations import SCATTERED_POINTS
+from voxseed.data.annotations import EXTREME_POINTS, SCATTERED_POINTS
 from voxseed.data.cache import CACHE_VARIABLE, PatchCache
 from voxseed.data.datasets import Dataset, how_to_annotate
 from voxseed.data.planes import SLICES
@@ -23,7 +23,13 @@ from voxseed.training.job import Job
 from voxseed.training.plan import Plan
 from voxseed.training.run import execute
 from voxseed.training.run_folder import RunFolder
-from voxseed.training.settings import RunSettings, load_run_settings, read_run_settings, run_settings_type
+from voxseed.training.settings import (
+    RunSettings,
+    load_run_settings,
+    read_run_settings,
+    run_settings_type,
+    section_name,
+)
 from voxseed.training.starts import read_starts
 from voxseed.training.team import Team, joined
 from voxseed.workflows.annotated_cases import Teaching, annotated_cases, require_every_class
@@ -117,6 +123,7 @@ def _job(
     annotation_set = _annotation_set(data, annotations, wanted)
     recipe = get_recipe(_recipe_of(data, annotation_set) if wanted == "auto" else wanted)
     settings = settings.model_copy(update={"recipe": settings.recipe.model_copy(update={"name": recipe.name})})
+    _require_margins(recipe, settings, annotation_set)
     train_cases = cases_to_train_on(data, annotation_set, recipe, fold)
     require_every_class(data, annotation_set, train_cases, _teaching(recipe))
     folder = RunFolder(Path(run) if run else Path("runs") / f"{data.root.resolve().name}-{recipe.name}")
@@ -138,6 +145,20 @@ def _job(
         cache=PatchCache(Path(cache or os.environ.get(CACHE_VARIABLE) or folder.path.parent / "cache")),
         team=team,
     )
+
+
+def _require_margins(recipe: Recipe, settings: RunSettings, annotation_set: AnnotationSet | None) -> None:
+    """Extreme points lie on the object: their box has no margin to take off before its object's size is judged."""
+    if annotation_set is None or annotation_set.protocol != EXTREME_POINTS:
+        return
+    for stage in recipe.stages:
+        name = f"{section_name(stage.method)}.margin_voxels"
+        margin = getattr(settings.of_method(stage.method), "margin_voxels", 0)
+        if margin > 0:
+            raise InputError(
+                f"{annotation_set.path}: extreme points lie on the object, so their boxes have no margin, found "
+                f"{name} = {margin}. Give --set {name}=0."
+            )
 
 
 def _settings(

@@ -336,16 +336,22 @@ def test_an_interrupted_table_goes_on(
     assert trainings.names() == ["stage-one", "scm"]
 
 
-def test_a_training_that_was_killed_before_it_was_measured_is_not_repeated(
-    run: Benchmark, trainings: Trainings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def _kill_before_measuring(run: Benchmark, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves the row `full` trained and not measured."""
+
     def killed(*arguments: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
         patched.setattr(benchmark_rows, "evaluate", killed)
         with pytest.raises(InterruptedRunError):
-            run()
+            run(rows=("full",))
+
+
+def test_a_training_that_was_killed_before_it_was_measured_is_not_repeated(
+    run: Benchmark, trainings: Trainings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _kill_before_measuring(run, monkeypatch)
     (record,) = records(tmp_path / "out", "full")
     assert record["state"] == "running"
     trainings.names()
@@ -357,13 +363,7 @@ def test_a_training_that_was_killed_before_it_was_measured_is_not_repeated(
 def test_a_training_goes_on_though_a_setting_changed_that_it_does_not_read(
     run: Benchmark, trainings: Trainings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def killed(*arguments: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(benchmark_rows, "evaluate", killed)
-        with pytest.raises(InterruptedRunError):
-            run(rows=("full",))
+    _kill_before_measuring(run, monkeypatch)
     run(rows=("full",), overrides=("training.iterations=4", "cps.cross_weight=3"))
     begun, resumed = trainings.calls
     assert "training.iterations=4" in begun.overrides

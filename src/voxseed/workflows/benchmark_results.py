@@ -33,8 +33,8 @@ _SEED_FOLDER = re.compile(r"seed-(\d+)-[0-9a-f]+")
 _TABLE_NOTE = (
     "Mean ± standard deviation over cases of each case's mean over seeds [95 % bootstrap interval of the mean, drawing "
     "cases and seeds]. Missed: objects that were not found, of all cases and seeds; they have Dice 0 and no distance, "
-    "and means of distances say over how many cases they are. Difference: paired over "
-    "cases, of the seeds that both rows have, with the same kind of interval; p is over cases alone."
+    "and means of distances say over how many cases they are. Difference: paired over cases, of the seeds that both "
+    "rows have, with the same kind of interval; p is over cases alone."
 )
 
 

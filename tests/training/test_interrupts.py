@@ -21,13 +21,15 @@ with stops_in_time({grace}):
         except KeyboardInterrupt:  # heard before
             pass
 """
+# Short sleeps: a signal that comes just before a sleep is heard only after it.
 LISTENING = """
 import time
 from voxseed.training.interrupts import stops_in_time
 try:
     with stops_in_time(30):
         print("ready", flush=True)
-        time.sleep(60)
+        for _ in range(600):
+            time.sleep(0.1)
 except KeyboardInterrupt:
     print("interrupted")
 """
@@ -38,7 +40,8 @@ with stops_in_time(0.1):
     pass
 try:
     print("ready", flush=True)
-    time.sleep(60)
+    for _ in range(600):
+        time.sleep(0.1)
 except KeyboardInterrupt:
     time.sleep(0.5)
     print("not ended")

@@ -363,6 +363,15 @@ BAD_WORDS = [
     (TRAIN + "--from primary", "--from primary: expected MEMBER=RUN:MEMBER"),
     (TRAIN + "--from primary=RUN:third", "has no network 'third'; it has primary, auxiliary"),
     (TRAIN + "--from third=RUN:primary", "pa-seg has no network 'third'. Known: auxiliary, primary"),
+    (TRAIN + "--from primary=RUN:primary primary=RUN:auxiliary", "there is a network for primary already"),
+    (
+        TRAIN + "--method cps --from primary=RUN:primary auxiliary=RUN:primary",
+        "primary starts from the same weights",
+    ),
+    (
+        TRAIN + "--method cps --set cps.supervised_weight=0 --set cps.cross_weight=0",
+        "both 0, so nothing would be learned",
+    ),
     (TRAIN + "--method scm", "scm starts from trained networks.*give --from primary=RUN:primary"),
     (TRAIN + "--method cross-teaching", "case ball_0: expected a painted map with annotated slices.*Paint some slices"),
     ("train NONE", "none: no such dataset folder"),

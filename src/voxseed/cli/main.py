@@ -1,5 +1,6 @@
 """The command line: parsing and printing only; every command calls one workflow."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -54,6 +55,8 @@ app.command("settings")(settings.show_settings)
 
 _GLOBAL_FLAGS = ("--quiet", "--debug")
 _LOG_FILE = "--log-file"
+_START = "--from"
+_FURTHER_START = re.compile(r"[\w-]+=.+:[\w-]+")
 _INTERRUPTED = 130
 """Typer's exit code on Ctrl-C, where nothing can be resumed."""
 
@@ -86,7 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         log_file, words = _without_log_file(words)
         with shown(progress="--quiet" not in flags), logged_to(log_file, words):
-            app(args=words, prog_name="voxseed")
+            app(args=_each_start_with_its_option(words), prog_name="voxseed")
     except VoxseedError as error:
         if "--debug" in flags:
             raise
@@ -115,6 +118,16 @@ def _without_log_file(words: list[str]) -> tuple[Path | None, list[str]]:
             raise InputError("--log-file: expected the name of a file, such as --log-file job.jsonl.")
         return Path(named), rest
     return None, words
+
+
+def _each_start_with_its_option(words: list[str]) -> list[str]:
+    """`--from a=RUN:a b=RUN:b` as `--from a=RUN:a --from b=RUN:b`, the one form that Typer reads."""
+    told: list[str] = []
+    for word in words:
+        if told[-2:-1] == [_START] and _FURTHER_START.fullmatch(word) and not word.startswith("-"):
+            told.append(_START)
+        told.append(word)
+    return told
 
 
 def _refusal(error: OSError) -> str:

@@ -319,6 +319,18 @@ def test_a_row_is_made_again_if_the_code_changed(
     assert any("scm-ensemble, seed 0; made again because of the row that it starts from changed" in s for s in said)
 
 
+@pytest.mark.parametrize("module", ["voxseed.data.valid_region", "voxseed.data.protocols.points"])
+def test_grown_points_are_made_again_if_their_code_changed(
+    run: Benchmark, trainings: Trainings, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(rows=["expansion"], inside_points=1)
+    real = benchmark_plan.code_digest
+    changed = lambda modules: f"new{real(modules)}" if module in modules else real(modules)  # noqa: E731
+    monkeypatch.setattr(benchmark_plan, "code_digest", changed)
+    said = run(rows=["expansion"], inside_points=1)
+    assert any("expansion, seed 0; made again because of Voxseed's code changed" in s for s in said)
+
+
 @pytest.mark.parametrize("kind", [KeyboardInterrupt(), InterruptedRunError("Interrupted.")])
 def test_an_interrupted_table_goes_on(
     run: Benchmark, trainings: Trainings, tmp_path: Path, kind: BaseException

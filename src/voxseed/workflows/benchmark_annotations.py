@@ -35,6 +35,11 @@ class RowAnnotations:
     annotation_set: AnnotationSet
     simulation: SimulationSettings | None
 
+    @property
+    def simulated_by(self) -> tuple[str, ...]:
+        """The module that simulates, if one does."""
+        return () if self.simulation is None else (PROTOCOLS.get(self.annotation_set.protocol).__module__,)
+
     def read(self, case: str) -> CaseAnnotation:
         """The annotation of a case.
 

@@ -26,7 +26,7 @@ from voxseed.workflows.train import cases_to_train_on, supervision_kind
 
 _MEASURING: Final = ("voxseed.inference.predictor", "voxseed.evaluation.compare")
 _TRAINING: Final = ("voxseed.training.run", *_MEASURING)
-_GROWING: Final = ("voxseed.supervision.build", "voxseed.evaluation.compare")
+_GROWING: Final = ("voxseed.data.valid_region", "voxseed.supervision.build", "voxseed.evaluation.compare")
 _SHARED_SECTIONS: Final = ("preprocessing", "augmentation", "optimiser", "inference")
 _TEACHER_COST: Final = 4 / 3
 """Of a step of a second stage, whose teachers predict as well."""
@@ -147,7 +147,7 @@ class Planner:
         key = RowKey(
             settings=self._read_settings(row, settings, stages, set(starts)),
             data=self._data(row, settings, annotations, oracle),
-            code=self._code(row, settings, stages),
+            code=self._code(row, settings, annotations, stages),
             starts_from={
                 **{member: f"{other.key.training_digest}:{network}" for member, (other, network) in starts.items()},
                 **({} if run_of is None else {"run": run_of.key.training_digest}),
@@ -273,9 +273,13 @@ class Planner:
                 found["selected_on"] = {case: digests.labelled(case) for case in validated if data.has_label(case)}
         return found
 
-    def _code(self, row: Row, settings: RunSettings, stages: tuple[PlannedStage, ...]) -> str:
-        if row.method is None:
-            return code_digest(_MEASURING if row.run_of else _GROWING)
+    def _code(
+        self, row: Row, settings: RunSettings, annotations: RowAnnotations | None, stages: tuple[PlannedStage, ...]
+    ) -> str:
+        if row.run_of:
+            return code_digest(_MEASURING)
+        if row.method is None:  # a pseudo label of cases that may be annotated as they are read, or what others made
+            return code_digest([*_GROWING, *(annotations.simulated_by if row.pseudo_label and annotations else ())])
         methods = {METHODS.get(stage.method).__module__ for stage in stages}
         return code_digest([*_TRAINING, *methods, *network_modules(stages, settings)])
 

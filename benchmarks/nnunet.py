@@ -24,7 +24,7 @@ from voxseed.data.volumes import read_grid
 from voxseed.files import read_json_object, write_json
 from voxseed.training.provenance import provenance
 from voxseed.workflows.benchmark import table_planners
-from voxseed.workflows.benchmark_plan import Order, PlannedRow
+from voxseed.workflows.benchmark_plan import Order, PlannedRow, Planner
 from voxseed.workflows.evaluate import evaluate
 from voxseed.workflows.expand import expand
 
@@ -37,18 +37,7 @@ _SHOWN_OF_PLAN = ("patch_size", "batch_size", "spacing")
 def main() -> None:
     """Expand, plan, train, predict, measure, record; a row that is there is left alone."""
     chosen = _arguments()
-    (planner,) = table_planners(
-        chosen.table,
-        chosen.data,
-        chosen.out,
-        preset=chosen.preset,
-        overrides=chosen.set,
-        protocol=chosen.protocol,
-        annotations=chosen.annotations,
-        inside_points=chosen.inside_points,
-        measured_on=chosen.on,
-        device=chosen.device,
-    ).values()
+    planner = _planner(chosen)
     planned = planner.plan(ROW, chosen.seed)
     if planned.folder.complete(planned.key) is not None:
         print(f"{planned.folder.path}: is there.")
@@ -89,6 +78,28 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--memory-gb", type=float, default=8, help="of the GPU that nnU-Net plans its patch for")
     return parser.parse_args()
+
+
+def _planner(chosen: argparse.Namespace) -> Planner:
+    """Of the one table that the row is to stand in."""
+    planners = table_planners(
+        chosen.table,
+        chosen.data,
+        chosen.out,
+        preset=chosen.preset,
+        overrides=chosen.set,
+        protocol=chosen.protocol,
+        annotations=chosen.annotations,
+        inside_points=chosen.inside_points,
+        measured_on=chosen.on,
+        device=chosen.device,
+    )
+    if len(planners) > 1:
+        raise SystemExit(f"{chosen.table}: expected one table. The row is in all of them once it is in one.")
+    (planner,) = planners.values()
+    if ROW not in planner.table.rows:
+        raise SystemExit(f"{chosen.table}: this table has no row {ROW}. Choose weak or scribbles, or add it to yours.")
+    return planner
 
 
 def _folders(root: Path) -> dict[str, str]:

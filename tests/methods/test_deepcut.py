@@ -8,7 +8,8 @@ from voxseed.losses.crf_window import Window
 from voxseed.losses.mean_field import mean_field
 from voxseed.losses.partial import PartialSupervisionLoss
 from voxseed.methods.base import Progress
-from voxseed.methods.deepcut import DeepCut, DeepCutSettings, MeanFieldSettings, boxes_filled, classes_in_boxes
+from voxseed.methods.box_classes import classes_in_boxes
+from voxseed.methods.deepcut import DeepCut, DeepCutSettings, MeanFieldSettings, boxes_filled
 from voxseed.supervision.kinds import ObjectInPatch
 
 

@@ -1,5 +1,6 @@
 """Deep tightness prior: three terms, and barriers that harden."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -31,4 +32,21 @@ def test_terms_are_the_losses_with_their_weights(fraction, t, small_batch, netwo
 
 def test_weights_of_zero_leave_terms_out(small_batch, networks):
     method = DeepTightnessPrior(networks("primary"), DTPSettings(tightness_weight=0, size_weight=0))
-    assert set(method.losses(small_batch, Progress(0, 0, 0.0))["primary"]) == {"emptiness"}
+    assert set(method.losses(small_batch, Progress(0, 0, 0.0))["primary"]) == {"emptiness", "other_classes"}
+
+
+def test_a_class_has_no_place_in_the_boxes_of_another(small_batch, networks):
+    method = DeepTightnessPrior(networks("primary"), DTPSettings())
+    found = method.losses(small_batch, Progress(0, 0, 0.0))["primary"]["other_classes"]
+    p = method.networks["primary"](small_batch.image).softmax(dim=1)
+    means = []
+    for sample in range(2):
+        losses = []
+        for voxel in np.ndindex(4, 5, 3):
+            i, j, _ = voxel
+            first, second = i < 3 and j < 3, i >= 1 and j >= 2  # the boxes of the two classes
+            if small_batch.target[(sample, 0, *voxel)] == 255 and first != second:
+                allowed = p[(sample, 0, *voxel)] + p[(sample, 1 if first else 2, *voxel)]
+                losses.append(-allowed.log())
+        means.append(sum(losses) / len(losses))
+    torch.testing.assert_close(found, sum(means) / 2)

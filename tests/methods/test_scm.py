@@ -44,8 +44,9 @@ def _moved(method: SelfAndCrossMonitoring) -> None:
             network.weight.mul_(0.5 + index)
 
 
-def test_terms_equal_the_equations_written_out():
-    method, batch = _method(cross_weight=0.25, temperature=4.0, keep_annotated=False), _batch()
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_terms_equal_the_equations_written_out(share):
+    method, batch = _method(cross_weight=share, temperature=4.0, keep_annotated=False), _batch()
     batch.target[..., 1, 1, 1] = 1  # does not matter
     _moved(method)
     terms = method.losses(batch, Progress(0, 0, 0.0))
@@ -59,8 +60,8 @@ def test_terms_equal_the_equations_written_out():
         dice = 1 - 2 * (probability * truth).sum() / (probability.square().sum() + truth.sum())
         soft_teacher, soft_student = (others / 4).softmax(dim=0), (student / 4).softmax(dim=0)
         divergence = (soft_teacher * (soft_teacher / soft_student).log()).sum(dim=0).mean()
-        torch.testing.assert_close(terms[name]["self"], 0.75 * (cross_entropy + dice) / 2)
-        torch.testing.assert_close(terms[name]["cross"], 0.25 * 16 * divergence)
+        torch.testing.assert_close(terms[name]["self"], (1 - share) * (cross_entropy + dice) / 2)
+        torch.testing.assert_close(terms[name]["cross"], share * 16 * divergence)
 
 
 def test_supervised_voxels_keep_their_target_and_are_distilled_like_all():

@@ -211,7 +211,7 @@ def boxes(tiny_dataset, tmp_path_factory) -> Path:
     return out
 
 
-@pytest.mark.parametrize("method", ["dtp", "deepcut"])
+@pytest.mark.parametrize("method", ["dtp", "deepcut", "size-loss"])
 def test_boxes_alone_can_be_learned_from(method, tiny_dataset, boxes, tmp_path):
     run = train(tiny_dataset, annotations=boxes, method=method, run=tmp_path / "run", overrides=TINY, device="cpu")
     assert RunFolder(run).read().state == "complete"

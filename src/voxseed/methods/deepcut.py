@@ -11,6 +11,7 @@ from voxseed.losses.crf_window import View, Window
 from voxseed.losses.mean_field import mean_field
 from voxseed.losses.partial import PartialSupervisionLoss
 from voxseed.methods.base import Batch, Method, Progress, Terms, register_method
+from voxseed.methods.box_classes import classes_in_boxes
 from voxseed.settings import Settings
 from voxseed.supervision.kinds import SupervisionKind
 
@@ -92,15 +93,3 @@ def boxes_filled(batch: Batch) -> Tensor:
             inside = (sample, 0, *item.slices)
             target[inside] = torch.where(open_voxels[inside], item.class_index, target[inside])
     return target
-
-
-def classes_in_boxes(case: Batch, class_count: int) -> Tensor:
-    """Classes that a voxel may have, (B, C, I, J, K) bool: background, and those whose boxes hold it."""
-    allowed = torch.zeros(
-        len(case.image), class_count, *case.image.shape[2:], dtype=torch.bool, device=case.image.device
-    )
-    allowed[:, 0] = True
-    for sample, objects in enumerate(case.objects):
-        for item in objects:
-            allowed[(sample, item.class_index, *item.slices)] = True
-    return allowed

@@ -3,12 +3,14 @@
 from typing import Any
 
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
+from voxseed.losses.allowed_classes import AllowedClassesLoss
 from voxseed.losses.partial_cross_entropy import PartialCrossEntropyLoss
 from voxseed.losses.size_barrier import SizeBarrierLoss
 from voxseed.losses.tightness import TightnessLoss
 from voxseed.methods.base import Batch, Method, Progress, Terms, register_method
+from voxseed.methods.box_classes import classes_in_boxes
 from voxseed.methods.object_volume import VolumeSettings
 from voxseed.settings import Settings
 from voxseed.supervision.kinds import SupervisionKind
@@ -31,7 +33,10 @@ class DTPSettings(Settings):
 
 @register_method("dtp")
 class DeepTightnessPrior(Method):
-    """Cross-entropy to background outside the boxes, tightness and size inside (Kervadec et al. 2020)."""
+    """Cross-entropy to background outside the boxes, tightness and size inside (Kervadec et al. 2020).
+
+    Of several classes, only those whose boxes hold a voxel are allowed there, which is ours.
+    """
 
     needs = SupervisionKind.BOXES
     needs_boxes = True
@@ -40,7 +45,7 @@ class DeepTightnessPrior(Method):
 
     def __init__(self, networks: nn.ModuleDict, settings: Any) -> None:
         super().__init__(networks, settings)
-        self._emptiness = PartialCrossEntropyLoss()
+        self._emptiness, self._allowed = PartialCrossEntropyLoss(), AllowedClassesLoss()
         self._tightness = TightnessLoss(settings.band_width_voxels, settings.margin_voxels)
         self._size = SizeBarrierLoss()
 
@@ -50,7 +55,7 @@ class DeepTightnessPrior(Method):
         return settings.volume.oracle
 
     def losses(self, batch: Batch, progress: Progress) -> Terms:
-        """Three terms per network; one of weight 0 is left out."""
+        """Three terms per network, and one more of several classes; one of weight 0 is left out."""
         settings = self.settings
         t = _FIRST_T * _BASE ** (settings.hardening * progress.fraction)
         objects = settings.volume.known_objects(batch, settings.margin_voxels)
@@ -59,9 +64,18 @@ class DeepTightnessPrior(Method):
             logits = network(batch.image)
             probabilities = logits.float().softmax(dim=1)
             terms[name] = {"emptiness": self._emptiness(logits, batch.target)}
+            if logits.shape[1] > 2:
+                terms[name]["other_classes"] = self._allowed(logits, _allowed(batch, logits.shape[1]))
             if settings.tightness_weight > 0:
                 tightness = self._tightness(probabilities, objects, t)
                 terms[name]["tightness"] = settings.tightness_weight * tightness
             if settings.size_weight > 0:
                 terms[name]["size"] = settings.size_weight * self._size(probabilities, objects, t)
         return terms
+
+
+def _allowed(batch: Batch, class_count: int) -> Tensor:
+    """(B, C, I, J, K) bool: in boxes the classes of these boxes; elsewhere, and where the class is known, all."""
+    allowed = classes_in_boxes(batch, class_count)
+    open_in_boxes = allowed[:, 1:].any(dim=1, keepdim=True) & batch.valid & ~batch.annotated
+    return allowed | ~open_in_boxes

@@ -15,6 +15,9 @@ class Preset:
     values: dict[str, Any]
 
 
+_REGULARISED = ("size_loss", "mumford_shah", "entropy_min", "total_variation")
+_RELEASED_PARTIAL = {"reduction": "sum", "squared_dice": False, "include_background": True}
+
 _PAPER: dict[str, Any] = {
     "expansion": {"growth": "one-sided", "epsilon": 0.2, "gradient_weight": 1.0, "combine": "sum", "smoothing": 0.0},
     "networks": {
@@ -31,6 +34,7 @@ _PAPER: dict[str, Any] = {
     "training": {"batch_size": 1, "foreground_share": 0.0},
     "augmentation": {"flip_axes": [0, 1, 2], "zoom": 0.0, "intensity_scale": 0.0, "intensity_shift": 0.0},
     **{method: {"keep_annotated": False} for method in ("scm", "co_teaching", "self_ensembling", "triple", "mutual")},
+    **{method: {"ramp_fraction": 0.1} for method in (*_REGULARISED, "gated_crf")},
     "stage_one": {
         "crf_weight": 1.0,
         "variance_weight": 0.1,
@@ -93,10 +97,9 @@ PRESETS = {
             _PAPER_GLIOMA,
             {
                 "expansion": {"gradient_weight": 0.5},
-                "stage_one": {
-                    "crf": {"pair_weight": 1.0},
-                    "partial": {"reduction": "sum", "squared_dice": False, "include_background": True},
-                },
+                "stage_one": {"crf": {"pair_weight": 1.0}, "partial": _RELEASED_PARTIAL},
+                "partial": _RELEASED_PARTIAL,
+                **{method: {"partial": _RELEASED_PARTIAL} for method in _REGULARISED},
             },
         ),
     ),

@@ -69,7 +69,7 @@ def require_every_class(
     hint = ""
     if annotation_set is not None and teaching is Teaching.VOXELS:
         boxed = any(name in _taught(annotation_set, case, Teaching.OBJECTS) for case in cases)
-        hint = "learn from its boxes with --method pw4medseg, dtp or deepcut, " if boxed else ""
+        hint = "learn from its boxes with --method pw4medseg, dtp, deepcut or size-loss, " if boxed else ""
     raise InputError(
         f"{where}: the class {name!r} has {what} in the {len(cases)} cases to train on. "
         f"Annotate it in one of them, {hint}or remove it from dataset.json."

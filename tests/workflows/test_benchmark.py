@@ -19,6 +19,7 @@ from voxseed.data.datasets import Dataset
 from voxseed.data.volumes import Volume, read_label, write_volume
 from voxseed.devices import best_precision
 from voxseed.errors import InputError, InterruptedRunError, UnknownNameError
+from voxseed.files import write_json
 from voxseed.methods.recipes import get_recipe
 from voxseed.training.planning import plan_stages
 from voxseed.training.run_folder import RunFolder, RunRecord, StageRecord
@@ -74,6 +75,8 @@ class Trainings:
         path = folder.stage_path(0, record)
         path.mkdir(parents=True, exist_ok=True)
         (path / "metrics.csv").write_text("epoch,step,seconds,primary/loss\n1,4,30,0.5\n")
+        model = {"patch_shape": [8, 8, 8], "preprocessing": {"spacing_mm": [1, 1, 1]}, "networks": {}}
+        write_json(folder.model_path / "model.json", model)
         return run
 
     def names(self) -> list[str]:
@@ -666,6 +669,8 @@ def test_a_table_is_trained_predicted_and_measured(dataset: Path, tmp_path: Path
     (record,) = records(tmp_path / "out", "scm")
     assert record["key"]["settings"]["stages"] == [["scm", "primary", "auxiliary", 1]]
     assert record["provenance"]["packages"]["torch"]
+    assert record["provenance"]["plan"]["patch_shape"] == [16, 16, 16]
+    assert set(record["provenance"]["plan"]["networks"]) == {"primary", "auxiliary"}
     assert set(record["seconds"]) == {"training", "prediction", "evaluation"}
     assert record["cost"] == pytest.approx(2 * 4 / 3)
     said: list[str] = []

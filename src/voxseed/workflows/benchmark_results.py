@@ -262,7 +262,9 @@ def _origins(there: Sequence[_Finished]) -> Table:
 
 
 def _settings_text(record: RowRecord) -> str:
-    return yaml.safe_dump({**record.key.settings, "starts_from": record.key.starts_from}, sort_keys=False)
+    """What was asked for and, below `plan`, what followed from it and the data."""
+    shown = {**record.key.settings, "starts_from": record.key.starts_from, "plan": record.provenance.get("plan", {})}
+    return yaml.safe_dump(shown, sort_keys=False)
 
 
 def _simulated(row: Row) -> str:

@@ -14,6 +14,7 @@ from voxseed.data.valid_region import valid_region
 from voxseed.data.volumes import Volume, write_volume
 from voxseed.evaluation.curves import read_curves
 from voxseed.files import read_json_object
+from voxseed.inference.model_files import DESCRIPTION_NAME
 from voxseed.progress import track
 from voxseed.supervision.build import build_supervision
 from voxseed.training.plan import Plan
@@ -167,7 +168,14 @@ def _write_pseudo_labels(order: Order, planned: PlannedRow) -> None:
 
 
 def _provenance(order: Order, planned: PlannedRow) -> dict[str, Any]:
-    """That of the run; of a row without one, this program's."""
-    if planned.trained:
-        return read_json_object(RunFolder(planned.folder.run).provenance_path)
-    return provenance("", planned.seed, order.device_type)
+    """That of the run and what was decided for it; of a row without one, this program's."""
+    if not planned.trained:
+        return provenance("", planned.seed, order.device_type)
+    run = RunFolder(planned.folder.run)
+    model = read_json_object(run.model_path / DESCRIPTION_NAME)
+    plan = {
+        "patch_shape": model["patch_shape"],
+        "spacing_mm": model["preprocessing"]["spacing_mm"],
+        "networks": model["networks"],
+    }
+    return {**read_json_object(run.provenance_path), "plan": plan}

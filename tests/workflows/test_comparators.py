@@ -230,6 +230,21 @@ def _painted(dataset: Path, out: Path, protocol: str) -> Path:
     return out
 
 
+@pytest.mark.parametrize(("protocol", "recipe"), [("scribbles", "gated-crf"), ("noisy-dense", "pa-seg")])
+def test_the_method_follows_from_what_was_painted(protocol, recipe, tiny_dataset, tmp_path):
+    plans = []
+    painted = _painted(tiny_dataset, tmp_path / "set", protocol)
+    train(
+        tiny_dataset,
+        annotations=painted,
+        run=tmp_path / "run",
+        overrides=TINY,
+        device="cpu",
+        on_plan=plans.append,
+    )
+    assert plans[0].recipe == recipe
+
+
 @pytest.mark.parametrize("method", ["size-loss", "dtp", "deepcut"])
 def test_what_needs_boxes_refuses_painted_maps(method, tiny_dataset, tmp_path):
     painted = _painted(tiny_dataset, tmp_path / "strokes", "scribbles")

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Final
 
 import torch
 
@@ -33,6 +34,8 @@ from voxseed.training.settings import (
 from voxseed.training.starts import read_starts
 from voxseed.training.team import Team, joined
 from voxseed.workflows.annotated_cases import Teaching, annotated_cases, require_every_class
+
+_SCRIBBLES: Final = "scribbles"
 
 
 def train(
@@ -190,7 +193,12 @@ def _annotation_set(data: Dataset, wanted: str | Path | None, method: str) -> An
 def _recipe_of(data: Dataset, annotation_set: AnnotationSet | None) -> str:
     """What the annotations suggest."""
     if annotation_set is not None:
-        known = {DENSE: "partial", SLICES: "cross-teaching", SCATTERED_POINTS: "pw4medseg"}
+        known = {
+            DENSE: "partial",
+            SLICES: "cross-teaching",
+            SCATTERED_POINTS: "pw4medseg",
+            _SCRIBBLES: "gated-crf",  # with default weights the best on validation cases, docs/results/scribbles.md
+        }
         return known.get(annotation_set.protocol, "pa-seg")
     if any(data.has_label(case) for case in data.cases):
         return "full"

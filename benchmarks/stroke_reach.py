@@ -34,7 +34,10 @@ def main() -> None:
     cases = data.splits().train_cases(data.cases)
     found = [_distances_mm(data, data.annotations(chosen.annotations), case) for case in cases]
     everywhere = np.concatenate([all_voxels.ravel() for all_voxels, _, _ in found])
-    reach = float(np.percentile(np.concatenate([background for _, background, _ in found]), NEARLY_ALL))
+    background = np.concatenate([painted for _, painted, _ in found])
+    if not background.size:
+        raise SystemExit(f"{chosen.annotations}: nothing is annotated as background in the training cases.")
+    reach = float(np.percentile(background, NEARLY_ALL))
     annotated = sum(count for _, _, count in found) / everywhere.size
     print(f"{len(cases)} training cases: {100 * annotated:.1f} % of the voxels are annotated.")
     print(f"{NEARLY_ALL} % of the voxels annotated as background lie within {reach:.0f} mm of the objects,")
@@ -44,6 +47,8 @@ def main() -> None:
     for row in chosen.rows:
         name, _, folder = row.partition("=")
         paths = sorted(Path(folder).glob(f"*{data.file_ending}"))
+        if not paths:
+            raise SystemExit(f"{row}: expected ROW=FOLDER with predictions (*{data.file_ending}), found none.")
         means = np.mean([_measured(data, path, reach) for path in paths], axis=0)
         print(f"| {name} | {means[0]:.3f} | {means[1]:.3f} | {100 * means[2]:.0f} % |")
 

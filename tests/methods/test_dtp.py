@@ -1,5 +1,7 @@
 """Deep tightness prior: three terms, and barriers that harden."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -33,6 +35,13 @@ def test_terms_are_the_losses_with_their_weights(fraction, t, small_batch, netwo
 def test_weights_of_zero_leave_terms_out(small_batch, networks):
     method = DeepTightnessPrior(networks("primary"), DTPSettings(tightness_weight=0, size_weight=0))
     assert set(method.losses(small_batch, Progress(0, 0, 0.0))["primary"]) == {"emptiness", "other_classes"}
+
+
+def test_a_class_without_a_box_may_be_in_the_boxes_of_others(small_batch, networks):
+    """It may be that nobody said anything about it."""
+    batch = replace(small_batch, objects=tuple(objects[:1] for objects in small_batch.objects))
+    method = DeepTightnessPrior(networks("primary"), DTPSettings())
+    assert method.losses(batch, Progress(0, 0, 0.0))["primary"]["other_classes"].item() == 0
 
 
 def test_a_class_has_no_place_in_the_boxes_of_another(small_batch, networks):

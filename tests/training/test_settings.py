@@ -36,6 +36,7 @@ def test_every_method_has_a_section():
         ("released", "stage_one.crf.pair_weight", 1.0),
         ("released", "stage_one.partial.reduction", "sum"),
         ("released", "partial.reduction", "sum"),
+        ("released", "full.reduction", "sum"),
         ("released", "entropy_min.partial.include_background", True),
         ("paper-glioma", "entropy_min.ramp_fraction", 0.1),
         ("released", "expansion.gradient_weight", 0.5),

@@ -56,7 +56,7 @@ app.command("settings")(settings.show_settings)
 _GLOBAL_FLAGS = ("--quiet", "--debug")
 _LOG_FILE = "--log-file"
 _START = "--from"
-_FURTHER_START = re.compile(r"[\w-]+=.+:[\w-]+")
+_FURTHER_START = re.compile(r"\w[\w-]*=.+")
 _INTERRUPTED = 130
 """Typer's exit code on Ctrl-C, where nothing can be resumed."""
 
@@ -124,7 +124,8 @@ def _each_start_with_its_option(words: list[str]) -> list[str]:
     """`--from a=RUN:a b=RUN:b` as `--from a=RUN:a --from b=RUN:b`, the one form that Typer reads."""
     told: list[str] = []
     for word in words:
-        if told[-2:-1] == [_START] and _FURTHER_START.fullmatch(word) and not word.startswith("-"):
+        follows = told[-2:-1] == [_START] or (told[-1:] and told[-1].startswith(f"{_START}="))
+        if follows and _FURTHER_START.fullmatch(word):
             told.append(_START)
         told.append(word)
     return told

@@ -21,7 +21,8 @@ def train(
     set_: Overrides = None,
     fold: Annotated[int, typer.Option(min=0, help="Of splits.json.")] = 0,
     start: Annotated[
-        list[str] | None, typer.Option("--from", metavar="MEMBER=RUN:MEMBER", help="Start from a run's network.")
+        list[str] | None,
+        typer.Option("--from", metavar="MEMBER=RUN:MEMBER", help="Start from a run's network; several may follow."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue, or start where there is nothing yet.")] = False,
     select: Annotated[str | None, typer.Option(help="last, or dense: best on validation cases' dense labels.")] = None,

@@ -35,7 +35,7 @@ class DTPSettings(Settings):
 class DeepTightnessPrior(Method):
     """Cross-entropy to background outside the boxes, tightness and size inside (Kervadec et al. 2020).
 
-    Of several classes, only those whose boxes hold a voxel are allowed there, which is ours.
+    Of several classes with boxes, only those whose boxes hold a voxel are allowed there, which is ours.
     """
 
     needs = SupervisionKind.BOXES
@@ -75,7 +75,11 @@ class DeepTightnessPrior(Method):
 
 
 def _allowed(batch: Batch, class_count: int) -> Tensor:
-    """(B, C, I, J, K) bool: in boxes the classes of these boxes; elsewhere, and where the class is known, all."""
+    """(B, C, I, J, K) bool: in boxes the classes of these boxes; elsewhere, and where the class is known, all.
+
+    A class without a box in the patch is allowed everywhere: nobody may have said anything about it in this case.
+    """
     allowed = classes_in_boxes(batch, class_count)
     open_in_boxes = allowed[:, 1:].any(dim=1, keepdim=True) & batch.valid & ~batch.annotated
-    return allowed | ~open_in_boxes
+    without_box = ~allowed.flatten(start_dim=2).any(dim=2)
+    return allowed | ~open_in_boxes | without_box[..., None, None, None]

@@ -99,6 +99,7 @@ PRESETS = {
                 "expansion": {"gradient_weight": 0.5},
                 "stage_one": {"crf": {"pair_weight": 1.0}, "partial": _RELEASED_PARTIAL},
                 "partial": _RELEASED_PARTIAL,
+                "full": _RELEASED_PARTIAL,
                 **{method: {"partial": _RELEASED_PARTIAL} for method in _REGULARISED},
             },
         ),

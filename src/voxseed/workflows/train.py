@@ -197,7 +197,7 @@ def _recipe_of(data: Dataset, annotation_set: AnnotationSet | None) -> str:
             DENSE: "partial",
             SLICES: "cross-teaching",
             SCATTERED_POINTS: "pw4medseg",
-            _SCRIBBLES: "gated-crf",  # with default weights the best on validation cases, docs/results/scribbles.md
+            _SCRIBBLES: "gated-crf",  # of default weights the best on the validation cases of docs/results/scribbles.md
         }
         return known.get(annotation_set.protocol, "pa-seg")
     if any(data.has_label(case) for case in data.cases):

@@ -268,7 +268,7 @@ export class App {
       return true;
     } catch (error) {
       if (!isTaken(error)) throw error;
-      if (!signal.aborted) void this.panel.askToTakeOver(error.message).then((take) => (take ? this.open(name, true) : undefined));
+      if (!signal.aborted) void this.panel.askToTakeOver(error.message, signal).then((take) => (take ? this.open(name, true) : undefined));
       return false;
     }
   }

@@ -160,10 +160,12 @@ export class Panel {
     set("width", high - low, span / 500, span);
   }
 
-  askToTakeOver(text: string): Promise<boolean> {
+  /** Whether to take over a case; the signal withdraws the question, so that its answer is never of another case. */
+  askToTakeOver(text: string, signal: AbortSignal): Promise<boolean> {
     const dialog = find<HTMLDialogElement>("#taken");
     find("#taken-text").textContent = text;
     dialog.showModal();
+    signal.addEventListener("abort", () => dialog.close(""));
     return new Promise((answer) => {
       find("#take-over").onclick = () => {
         dialog.close("take");

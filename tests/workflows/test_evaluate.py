@@ -11,6 +11,8 @@ from voxseed.errors import InputError
 from voxseed.evaluation.metrics_file import read_metrics
 from voxseed.evaluation.record import read_record
 from voxseed.workflows.evaluate import evaluate
+from voxseed.workflows.prediction_records import PredictionRecord, write_record
+from voxseed.workflows.report import report
 
 
 @pytest.fixture
@@ -46,6 +48,21 @@ def test_against_another_method(labels: Path, tmp_path: Path) -> None:
     assert dice.difference.mean == pytest.approx((0.25 + 0.25 + 0.75) / 3)
     assert (assd.metric, assd.difference.cases) == ("assd_mm", 2)
     assert "p (Wilcoxon)" in summary.text()
+
+
+def test_oracles_of_both_models_are_named(labels: Path, tmp_path: Path) -> None:
+    for case in "abc":
+        files = (f"{case}.nii.gz",)
+        write_record(tmp_path / "poor", PredictionRecord(case, {}, files, (), (), {}, oracles=("true volume",)))
+    poor = evaluate(tmp_path / "poor", labels, tmp_path / "poor.csv")
+    good = evaluate(tmp_path / "good", labels, tmp_path / "good.csv", against=tmp_path / "poor.csv")
+    assert poor.oracle_notes == ("Oracle: the model of these predictions was told the true volume, from dense labels.",)
+    assert good.oracle_notes == (
+        "Oracle: the model of the other predictions was told the true volume, from dense labels.",
+    )
+    assert good.oracle_notes[0] in good.text()
+    page = report(tmp_path / "good.csv", tmp_path / "report.html")
+    assert good.oracle_notes[0] in page.read_text(encoding="utf-8")
 
 
 def test_other_cases_are_refused_before_anything_is_written(labels: Path, tmp_path: Path) -> None:

@@ -341,6 +341,14 @@ def test_expected_dice_of_every_case_lies_beside_the_predictions(run: Path, tmp_
     assert record.mean_expected_dice == pytest.approx(2 * sure / (1 + sure), abs=1e-3)
 
 
+def test_a_record_names_the_oracle_of_its_model(run: Path, tmp_path: Path) -> None:
+    edit_model(run, oracles=["true volume"])
+    predict(run, [write(tmp_path / "in/a.nii.gz", image())], tmp_path / "out", device="cpu")
+    record = read_record(tmp_path / "out", "a")
+    assert record is not None
+    assert record.oracles == ("true volume",)
+
+
 def test_nothing_starts_with_inputs_that_cannot_be_meant(run: Path, tmp_path: Path) -> None:
     first, second = write(tmp_path / "in/scan.nii.gz", image()), write(tmp_path / "more/scan.nrrd", image())
     (tmp_path / "empty").mkdir()

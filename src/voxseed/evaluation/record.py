@@ -19,6 +19,7 @@ class EvaluationRecord:
         dataset: the folder whose dataset.json named the labels.
         tolerance_mm: of the NSD.
         against: the metrics.csv that it was compared with.
+        oracles: what the predicting model took from dense labels beside its supervision.
     """
 
     predictions: Path
@@ -26,6 +27,7 @@ class EvaluationRecord:
     dataset: Path
     tolerance_mm: float
     against: Path | None = None
+    oracles: tuple[str, ...] = ()
 
 
 def record_path(metrics_path: Path) -> Path:
@@ -43,6 +45,7 @@ def write_record(metrics_path: Path, record: EvaluationRecord) -> None:
         "dataset": _relative(record.dataset, folder),
         "tolerance_mm": record.tolerance_mm,
         "against": None if record.against is None else _relative(record.against, folder),
+        "oracles": list(record.oracles),
     }
     write_json(record_path(metrics_path), content)
 
@@ -64,9 +67,27 @@ def read_record(metrics_path: Path) -> EvaluationRecord | None:
             dataset=path.parent / content["dataset"],
             tolerance_mm=float(content["tolerance_mm"]),
             against=None if content["against"] is None else path.parent / content["against"],
+            oracles=tuple(content.get("oracles", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: damaged ({error!r}). Write it again with voxseed evaluate.") from None
+
+
+def oracle_notes(record: EvaluationRecord | None) -> tuple[str, ...]:
+    """A sentence where the model was told what a user would not have, and one where that of the others was.
+
+    Raises:
+        InputError: if the record of the others is damaged.
+    """
+    if record is None:
+        return ()
+    others = None if record.against is None else read_record(record.against)
+    models = (("of these predictions", record), ("of the other predictions", others))
+    return tuple(
+        f"Oracle: the model {model} was told the {' and the '.join(each.oracles)}, from dense labels."
+        for model, each in models
+        if each is not None and each.oracles
+    )
 
 
 def _relative(path: Path, folder: Path) -> str:

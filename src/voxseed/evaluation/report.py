@@ -41,7 +41,7 @@ class ReportContent:
 
     Attributes:
         facts: short name and value pairs below the title.
-        notes: sentences on what is missing, and why.
+        notes: sentences on oracles, and on what is missing and why.
         table_note: how the numbers of the summary are defined.
         reliability: diagram of the predicted probabilities.
         overlays: of the worst, the median and the best case.

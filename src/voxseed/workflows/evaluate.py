@@ -16,9 +16,10 @@ from voxseed.evaluation.compare import DEFAULT_TOLERANCE_MM, evaluate_pairs
 from voxseed.evaluation.comparison import Comparison, compare_rows, require_same_cases
 from voxseed.evaluation.metrics_file import read_metrics, write_metrics
 from voxseed.evaluation.pairing import Pairing, pair_files
-from voxseed.evaluation.record import EvaluationRecord, read_record, record_path, write_record
+from voxseed.evaluation.record import EvaluationRecord, oracle_notes, read_record, record_path, write_record
 from voxseed.evaluation.statistics import ClassSummary, summarise
 from voxseed.evaluation.tables import comparison_table, summary_table
+from voxseed.workflows import prediction_records
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class EvaluationSummary:
         calibrations: one per class, if there are probabilities.
         unlabelled: cases with a prediction and without a label, which could not be evaluated.
         unpredicted: labelled cases of the dataset that nobody predicted, if a whole dataset was given.
+        oracle_notes: a sentence for each model that learned with an oracle.
     """
 
     path: Path
@@ -44,6 +46,7 @@ class EvaluationSummary:
     unlabelled: tuple[str, ...]
     unpredicted: tuple[str, ...]
     calibrations: tuple[Calibration, ...] = ()
+    oracle_notes: tuple[str, ...] = ()
 
     def text(self) -> str:
         """The tables and sentences that a person reads."""
@@ -53,7 +56,7 @@ class EvaluationSummary:
         if self.calibrations:
             errors = ", ".join(f"{each.class_name} {each.error:.3f}" for each in self.calibrations)
             parts.append(f"Expected calibration error: {errors}.")
-        return "\n\n".join([*parts, *self.warnings])
+        return "\n\n".join([*parts, *self.oracle_notes, *self.warnings])
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -99,10 +102,13 @@ def evaluate(
     _require_no_overwriting(out)
     pairing = pair_files(predictions, labels)
     others = [] if against is None else _comparable(against, pairing)
+    oracles = _oracles(predictions, pairing)
+    record = EvaluationRecord(predictions, labels, pairing.dataset, tolerance_mm, against, oracles)
+    notes = oracle_notes(record)
     rows = evaluate_pairs(pairing, tolerance_mm=tolerance_mm)
     calibrations = measure_calibration(pairing, predictions / PROBABILITIES_FOLDER)
     write_metrics(out, rows)
-    write_record(out, EvaluationRecord(predictions, labels, pairing.dataset, tolerance_mm, against))
+    write_record(out, record)
     if calibrations:
         write_calibration(calibration_path(out), calibrations)
     else:
@@ -117,7 +123,14 @@ def evaluate(
         unlabelled=pairing.unlabelled,
         unpredicted=pairing.unpredicted,
         calibrations=tuple(calibrations),
+        oracle_notes=notes,
     )
+
+
+def _oracles(predictions: Path, pairing: Pairing) -> tuple[str, ...]:
+    """What the models that predicted took from dense labels beside their supervision, as far as their records say."""
+    records = (prediction_records.read_record(predictions, pair.case) for pair in pairing.pairs)
+    return tuple(dict.fromkeys(name for record in records if record is not None for name in record.oracles))
 
 
 def _require_no_overwriting(out: Path) -> None:

@@ -220,7 +220,7 @@ class _Work:
         doubts = find_doubts(indices, labels.foreground, voxel_mm3, prediction.confidence, description.class_ranges)
         estimates = dict(zip(labels.foreground, prediction.expected_dice, strict=True))
         mean = None if math.isnan(prediction.mean_uncertainty) else prediction.mean_uncertainty
-        return PredictionRecord(case, origin, files, volumes, tuple(doubts), estimates, mean)
+        return PredictionRecord(case, origin, files, volumes, tuple(doubts), estimates, mean, description.oracles)
 
     def _origin(self, case: PredictionInput) -> dict[str, Any]:
         """Model, options, and size and time of the input files, as JSON has them."""

@@ -59,6 +59,7 @@ class PredictionRecord:
         expected_dice: class name to an estimate in [0, 1] that needs no dense label, see `inference.expected_dice`.
         mean_uncertainty: of the voxels that are predicted to be an object; None if there are none, or no uncertainty
             was asked for.
+        oracles: what was taken from dense labels to train the model, beside its supervision.
     """
 
     case: str
@@ -68,6 +69,7 @@ class PredictionRecord:
     doubts: tuple[Doubt, ...]
     expected_dice: dict[str, float]
     mean_uncertainty: float | None = None
+    oracles: tuple[str, ...] = ()
 
     @property
     def mean_expected_dice(self) -> float:
@@ -123,6 +125,7 @@ def read_record(out: Path, case: str) -> PredictionRecord | None:
             tuple(Doubt(**doubt) for doubt in content["doubts"]),
             dict(**content["expected_dice"]),
             content.get("mean_uncertainty"),
+            tuple(content.get("oracles", ())),
         )
     except (KeyError, TypeError) as error:
         raise InputError(f"{path}: damaged ({error}). Remove it, and predict the case again.") from None

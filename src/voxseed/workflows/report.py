@@ -18,7 +18,7 @@ from voxseed.evaluation.figures import DARK, LIGHT, curves_png, dice_png, reliab
 from voxseed.evaluation.metrics_file import read_metrics
 from voxseed.evaluation.overlays import overlay_png
 from voxseed.evaluation.pairing import pair_files
-from voxseed.evaluation.record import EvaluationRecord, read_record
+from voxseed.evaluation.record import EvaluationRecord, oracle_notes, read_record
 from voxseed.evaluation.report import KeyNumber, Picture, ReportContent, render_report
 from voxseed.evaluation.shown_channel import shown_channel
 from voxseed.evaluation.statistics import ClassSummary, mean_over_classes, summarise
@@ -116,7 +116,7 @@ def _with_evaluation(content: ReportContent, metrics: Path) -> ReportContent:
         content,
         title=content.title if content.curves or content.facts else f"Evaluation of {metrics.stem}",
         facts=(*content.facts, ("cases", str(summaries[-1].cases)), ("classes", ", ".join(_classes(rows)))),
-        notes=(*content.notes, *overlays.notes),
+        notes=(*content.notes, *oracle_notes(record), *overlays.notes),
         key_numbers=_key_numbers(summaries[-1]),
         summary=summary_table(summaries),
         table_note=_table_note(record),

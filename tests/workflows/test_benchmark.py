@@ -636,6 +636,25 @@ def test_an_oracle_is_named_wherever_its_row_is_shown(
     assert axis == "Dice"
 
 
+def test_pictures_have_the_dice_of_the_seed_that_is_drawn(
+    run: Benchmark, trainings: Trainings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    captions: list[list[str]] = []
+    monkeypatch.setattr(
+        benchmark_results, "overlay_rows_png", lambda image, drawn, label: captions.append(list(drawn)) or b"\x89PNG"
+    )
+    run(rows=("partial",), seeds=2)
+    (second,) = tmp_path.glob("out/rows/partial/seed-1-*/metrics.csv")
+    lines = second.read_text().splitlines()
+    measured = lines[1].split(",")
+    measured[lines[0].split(",").index("dice")] = "0.5"
+    second.write_text("\n".join([lines[0], ",".join(measured)]) + "\n")
+    run(rows=("partial",), seeds=2)
+    first = dice_of_moved(5 - ROWS.index("partial"))
+    assert cells(tmp_path / "out")["L_psup"][0].startswith(f"{(first + 0.5) / 2:.3f}")
+    assert captions[-1] == [f"L_psup: {first:.3f}"]
+
+
 def test_an_oracle_is_marked_though_the_table_does_not_say_so_and_in_what_starts_from_it(
     run: Benchmark, trainings: Trainings, tmp_path: Path
 ) -> None:

@@ -20,7 +20,7 @@ from voxseed.evaluation.figures import DARK, LIGHT, Curve, Theme, intervals_png,
 from voxseed.evaluation.metrics_file import read_metrics
 from voxseed.evaluation.overlays import overlay_rows_png
 from voxseed.evaluation.pairing import CasePair
-from voxseed.evaluation.repeats import case_means, class_names, summarise_repeats
+from voxseed.evaluation.repeats import Repeats, case_means, class_names, summarise_repeats
 from voxseed.evaluation.report import BenchmarkContent, Picture, render_benchmark
 from voxseed.evaluation.shown_channel import shown_channel
 from voxseed.evaluation.statistics import Estimate
@@ -312,7 +312,7 @@ def _overlays(
     planner: Planner, there: Sequence[_Finished], rows: Sequence[ResultRow]
 ) -> tuple[dict[str, Picture], tuple[str, ...]]:
     """Pictures of all rows on a median and on the hardest case, by mean Dice over rows; or a sentence on why not."""
-    dice = [_dice_by_case(row) for row in rows]
+    dice = [_dice_by_case(row.repeats) for row in rows]
     ranked = sorted(planner.order.cases, key=lambda case: np.mean([each[case] for each in dice]))
     try:
         return {
@@ -328,19 +328,21 @@ def _overlay(planner: Planner, there: Sequence[_Finished], rows: Sequence[Result
     image = data.read_image(case)
     predictions: dict[str, Volume] = {}
     for each, row in zip(there, rows, strict=True):
-        path = each.planned[0].folder.predictions / f"{case}{data.file_ending}"
+        drawn = each.planned[0]
+        path = drawn.folder.predictions / f"{case}{data.file_ending}"
         prediction, label = read_pair(CasePair(case, path, data.label_path(case)), data.labels)
-        predictions[f"{row.marked_title}: {_dice_by_case(row)[case]:.3f}"] = prediction
+        dice = _dice_by_case({drawn.seed: row.repeats[drawn.seed]})[case]
+        predictions[f"{row.marked_title}: {dice:.3f}"] = prediction
     channel = shown_channel(image, label)
     png = overlay_rows_png(Volume(image.array[channel], image.affine), predictions, label)
     shown = f"{case} on {data.channel_names[channel]}"
-    title = f"{kind.capitalize()} case: {shown}, with the Dice of every row; outlines of its first seed"
+    title = f"{kind.capitalize()} case: {shown}, with outlines and Dice of the first seed of every row"
     return Picture(title, png, f"Axial plane of case {case} with the outlines of label and prediction, once per row")
 
 
-def _dice_by_case(row: ResultRow) -> dict[str, float]:
+def _dice_by_case(repeats: Repeats) -> dict[str, float]:
     """Mean over seeds; with several classes of the mean over them."""
-    means = case_means(row.repeats, class_names(next(iter(row.repeats.values())))[-1], "dice")
+    means = case_means(repeats, class_names(next(iter(repeats.values())))[-1], "dice")
     return {case: mean or 0.0 for case, mean in means.items()}
 
 

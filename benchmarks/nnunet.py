@@ -5,8 +5,9 @@
 Arguments are those of `voxseed benchmark`, whose OUT it adds to; the next `voxseed benchmark` shows the row. What is
 grown, which cases are trained on and measured, the number of iterations, and the spacing if the table's settings fix
 one, are the table's. Patch, batch, augmentation, network and learning rate are nnU-Net's own, planned for a GPU of
-`--memory-gb`; what was planned first is kept. Predictions are the last weights', without mirroring. A training that was
-interrupted goes on. Needs nnunetv2 beside Voxseed (`pip install nnunetv2`).
+`--memory-gb`; what was planned first is kept. Where the table's rows compute in bfloat16 on a CPU, so does it, instead
+of float32. Predictions are the last weights', without mirroring. A training that was interrupted goes on. Needs
+nnunetv2 beside Voxseed (`pip install nnunetv2`).
 """
 
 import argparse
@@ -18,9 +19,11 @@ from typing import Any
 
 import torch
 from nibabel.orientations import io_orientation
+from torch import Tensor, nn
 
 from voxseed.benchmarks.records import COMPLETE, RowRecord
 from voxseed.data.volumes import read_grid
+from voxseed.devices import best_precision
 from voxseed.files import read_json_object, write_json
 from voxseed.training.provenance import provenance
 from voxseed.workflows.benchmark import table_planners
@@ -54,6 +57,7 @@ def main() -> None:
     origin = provenance("", chosen.seed, planner.order.device_type)
     origin["packages"]["nnunetv2"] = version("nnunetv2")
     origin["plan"] = {name: trainer.configuration_manager.configuration[name] for name in _SHOWN_OF_PLAN}
+    origin["plan"]["precision"] = best_precision(trainer.device) if trainer.device.type == "cpu" else "nnU-Net's own"
     planned.folder.write(
         RowRecord(ROW, planned.row.title, chosen.seed, planned.key, COMPLETE, seconds, provenance=origin)
     )
@@ -173,6 +177,9 @@ def _train(order: Order, planned: PlannedRow, folders: dict[str, str], chosen: a
     trainer.num_epochs = iterations // trainer.num_iterations_per_epoch
     trainer.num_val_iterations_per_epoch = 1
     trainer.save_every = 1
+    trainer.initialize()
+    if trainer.device.type == "cpu" and best_precision(trainer.device) == "bf16":
+        _compute_in_bfloat16(trainer.network)
     finished, latest = (Path(trainer.output_folder) / f"checkpoint_{name}.pth" for name in ("final", "latest"))
     if finished.exists():  # and what came after it was interrupted
         trainer.load_checkpoint(str(finished))
@@ -181,6 +188,18 @@ def _train(order: Order, planned: PlannedRow, folders: dict[str, str], chosen: a
         trainer.load_checkpoint(str(latest))
     trainer.run_training()
     return trainer
+
+
+def _compute_in_bfloat16(network: nn.Module) -> None:
+    """Outputs stay float32, for the loss. nnU-Net's own mixed precision is of CUDA alone."""
+    forward = network.forward
+
+    def mixed_forward(image: Tensor) -> Tensor | list[Tensor]:
+        with torch.autocast("cpu", torch.bfloat16):
+            output = forward(image)
+        return output.float() if isinstance(output, Tensor) else [each.float() for each in output]
+
+    network.forward = mixed_forward
 
 
 def _training_seconds(trainer: Any) -> float:

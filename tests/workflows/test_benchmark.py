@@ -259,9 +259,11 @@ def test_a_row_is_made_again_if_a_setting_changed_that_it_reads(
         ("cross-teaching", "training.precision=fp32", best_precision(torch.device("cpu")) != "fp32"),
         ("cross-teaching", "training.precision=bf16", best_precision(torch.device("cpu")) != "bf16"),
         ("partial-slices", "networks.axial.width=4", False),
+        ("partial-slices", "extra_terms.entropy=0.1", True),
+        ("partial-slices", "extra_terms.ramp_fraction=0.1", False),
     ],
 )
-def test_the_key_of_a_row_holds_every_network_that_is_trained(
+def test_the_key_of_a_row_holds_what_it_is_trained_with(
     dataset: Path, tmp_path: Path, row: str, setting: str, changes: bool
 ) -> None:
     keys = set()

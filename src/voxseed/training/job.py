@@ -74,4 +74,4 @@ class Job:
 def oracles_of(recipe: Recipe, settings: RunSettings) -> tuple[str, ...]:
     """What the methods of a recipe take from dense labels beside their supervision, by these settings."""
     asked = (METHODS.get(stage.method).oracle(settings.of_method(stage.method)) for stage in recipe.stages)
-    return tuple(dict.fromkeys(name for names in asked for name in names))
+    return tuple(dict.fromkeys(name for names in (*asked, settings.extra_terms.oracle) for name in names))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from voxseed.methods.base import Batch, Method, Progress, Terms
+from voxseed.methods.extra_terms import ExtraTerms, ExtraTermsSettings
 from voxseed.training.seeds import mixed_seed
 from voxseed.training.settings import OptimiserSettings
 
@@ -23,9 +24,17 @@ class TrainingModule(pl.LightningModule):
     Args:
         iterations: optimiser steps of the stage, for schedules.
         seed: (run's seed, stage index); random numbers that a network draws depend on it and the step alone.
+        extra_terms: weights of loss terms beside the method's own.
     """
 
-    def __init__(self, method: Method, optimiser: OptimiserSettings, iterations: int, seed: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        method: Method,
+        optimiser: OptimiserSettings,
+        iterations: int,
+        seed: tuple[int, int],
+        extra_terms: ExtraTermsSettings,
+    ) -> None:
         super().__init__()
         self.method = method
         self.networks = method.networks
@@ -33,6 +42,7 @@ class TrainingModule(pl.LightningModule):
         self._optimiser = optimiser
         self._iterations = iterations
         self._seed = seed
+        self._extra_terms = ExtraTerms(method.networks, extra_terms)
         self._sums: dict[str, Tensor] = {}
         self._epoch_start_seconds = 0.0
 
@@ -70,6 +80,7 @@ class TrainingModule(pl.LightningModule):
         # Seeded at every step, because a data loader draws from the same generator when an epoch begins or resumes.
         torch.manual_seed(mixed_seed(*self._seed, self.global_step, self.global_rank))
         terms = self.method.losses(batch, self.progress)
+        self._extra_terms.add_to(terms, batch, self.progress)
         # Sums stay on the device, so that no step waits for it.
         for name, value in _flat(terms):
             self._sums[name] = self._sums.get(name, 0.0) + value.detach()

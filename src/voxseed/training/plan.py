@@ -1,6 +1,7 @@
 """The decisions of a run, and how they are shown."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ class Plan:
         oracles: what the methods take from dense labels beside their supervision.
         planes: of annotated slices, where a method learns from these.
         unused: what the dataset holds that is not learned from.
+        extra_terms: weight of each loss term beside the methods' own.
     """
 
     dataset: str
@@ -56,6 +58,7 @@ class Plan:
     oracles: tuple[str, ...] = ()
     planes: tuple[Plane, ...] = ()
     unused: tuple[str, ...] = ()
+    extra_terms: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -80,12 +83,14 @@ class Plan:
         stages = ", then ".join(f"{stage.method} ({stage.iterations} iterations)" for stage in self.stages)
         planes = ", ".join(self.planes) if len(self.planes) > 1 else f"{''.join(self.planes)} alone; two teach more"
         oracles = [("oracle", f"{', '.join(self.oracles)}, from dense labels")] if self.oracles else []
+        extra = ", ".join(f"{name} {weight:g}" for name, weight in self.extra_terms.items())
         return [
             ("dataset", self.dataset),
             ("annotations", self.annotations),
             *([("planes", planes)] if self.planes else []),
             *oracles,
             ("recipe", f"{self.recipe}: {stages}"),
+            *([("extra terms", extra)] if extra else []),
             ("cases", f"{self.train_cases} to train on, {self.val_cases} to validate on"),
             ("classes", ", ".join(self.classes)),
             *([("not used", "; ".join(self.unused))] if self.unused else []),

@@ -98,6 +98,7 @@ def make_plan(job: Job, preprocessing: Preprocessing) -> Plan:
         oracles=job.oracles,
         planes=planes,
         unused=unused(job),
+        extra_terms=settings.extra_terms.weights,
     )
 
 

@@ -180,6 +180,7 @@ def _train_stage(
         devices=job.devices,
         workers=plan.workers,
         optimiser=settings.optimiser,
+        extra_terms=settings.extra_terms,
         team=job.team,
     )
 

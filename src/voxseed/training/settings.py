@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, create_m
 from voxseed.data.planes import PLANES
 from voxseed.data.preprocessing import PreprocessingSettings
 from voxseed.methods.base import METHODS
+from voxseed.methods.extra_terms import ExtraTermsSettings
 from voxseed.settings import Settings, merged, read_yaml, validate, with_overrides
 from voxseed.supervision.expansion import ExpansionSettings
 from voxseed.training.presets import get_preset
@@ -111,6 +112,7 @@ class RunSettings(Settings):
     networks: dict[str, NetworkSettings] = Field(default=DEFAULT_NETWORKS)
     augmentation: AugmentationSettings = AugmentationSettings()
     optimiser: OptimiserSettings = OptimiserSettings()
+    extra_terms: ExtraTermsSettings = ExtraTermsSettings()
     training: TrainingSettings = TrainingSettings()
     inference: InferenceSettings = InferenceSettings()
 

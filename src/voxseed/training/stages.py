@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 
 from voxseed.errors import InputError, InterruptedRunError
 from voxseed.methods.base import Method
+from voxseed.methods.extra_terms import NO_EXTRA_TERMS, ExtraTermsSettings
 from voxseed.training.checkpoints import EpochCheckpoint, StageCheckpointIO, checkpoint_path, read_checkpoint
 from voxseed.training.loop import TrainingModule
 from voxseed.training.patches import EpochSampler, PatchDataset, patch_loader
@@ -51,6 +52,7 @@ class StageJob:
     devices: int
     workers: int
     optimiser: OptimiserSettings
+    extra_terms: ExtraTermsSettings = NO_EXTRA_TERMS
     team: Team = ALONE
 
 
@@ -82,7 +84,7 @@ def run_stage(
     """
     method = build()
     resume_from = job.team.first(lambda: _checkpoint(job))
-    module = TrainingModule(method, job.optimiser, job.iterations, job.seed)
+    module = TrainingModule(method, job.optimiser, job.iterations, job.seed, job.extra_terms)
     data = StageData(dataset, job)
     trainer = _trainer(job, [EpochCheckpoint(job.path), *callbacks])
     _fit(job, trainer, module, data, resume_from)

@@ -232,6 +232,8 @@ class Planner:
             return read
         for section in (*_SHARED_SECTIONS, *(section_name(stage.method) for stage in stages)):
             read[section] = values[section]
+        if settings.extra_terms.weights:
+            read["extra_terms"] = values["extra_terms"]
         read["stages"] = [[stage.method, *stage.members, stage.iterations] for stage in stages]
         members = {member for stage in stages for member in stage.members} - started
         read["networks"] = {member: values["networks"].get(member) for member in sorted(members)}

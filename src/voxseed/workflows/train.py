@@ -127,8 +127,13 @@ def _job(
     recipe = get_recipe(_recipe_of(data, annotation_set) if wanted == "auto" else wanted)
     settings = settings.model_copy(update={"recipe": settings.recipe.model_copy(update={"name": recipe.name})})
     _require_margins(recipe, settings, annotation_set)
+    if settings.extra_terms.needs_boxes and annotation_set is None:
+        raise InputError(
+            f"extra_terms.size: needs boxes or points around objects, but {recipe.name} learns from the dense labels "
+            f"of {data.root}. Leave it 0."
+        )
     train_cases = cases_to_train_on(data, annotation_set, recipe, fold)
-    require_every_class(data, annotation_set, train_cases, _teaching(recipe))
+    require_every_class(data, annotation_set, train_cases, _teaching(recipe, settings))
     folder = RunFolder(Path(run) if run else Path("runs") / f"{data.root.resolve().name}-{recipe.name}")
     wished = settings.training.precision
     precision = team.first(lambda: best_precision(device) if wished == "auto" else wished)
@@ -154,9 +159,13 @@ def _require_margins(recipe: Recipe, settings: RunSettings, annotation_set: Anno
     """Extreme points lie on the object: their box has no margin to take off before its object's size is judged."""
     if annotation_set is None or annotation_set.protocol != EXTREME_POINTS:
         return
-    for stage in recipe.stages:
-        name = f"{section_name(stage.method)}.margin_voxels"
-        margin = getattr(settings.of_method(stage.method), "margin_voxels", 0)
+    margins = {
+        f"{section_name(stage.method)}.margin_voxels": getattr(settings.of_method(stage.method), "margin_voxels", 0)
+        for stage in recipe.stages
+    }
+    if settings.extra_terms.needs_boxes:
+        margins["extra_terms.size_margin_voxels"] = settings.extra_terms.size_margin_voxels
+    for name, margin in margins.items():
         if margin > 0:
             raise InputError(
                 f"{annotation_set.path}: extreme points lie on the object, so their boxes have no margin, found "
@@ -213,8 +222,8 @@ def supervision_kind(recipe: Recipe) -> SupervisionKind:
     return METHODS.get(recipe.stages[0].method).needs
 
 
-def _teaching(recipe: Recipe) -> Teaching:
-    if any(METHODS.get(stage.method).needs_boxes for stage in recipe.stages):
+def _teaching(recipe: Recipe, settings: RunSettings) -> Teaching:
+    if settings.extra_terms.needs_boxes or any(METHODS.get(stage.method).needs_boxes for stage in recipe.stages):
         return Teaching.OBJECTS
     return Teaching.ANYTHING if supervision_kind(recipe) is SupervisionKind.PROBABILITY else Teaching.VOXELS
 

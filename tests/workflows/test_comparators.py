@@ -1,6 +1,7 @@
 """Methods that PA-Seg is compared with, from a dataset to a model: what they start from, resume, refuse and record."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -230,10 +231,15 @@ def _painted(dataset: Path, out: Path, protocol: str) -> Path:
     return out
 
 
-@pytest.mark.parametrize(("protocol", "recipe"), [("scribbles", "gated-crf"), ("noisy-dense", "pa-seg")])
-def test_the_method_follows_from_what_was_painted(protocol, recipe, tiny_dataset, tmp_path):
+@pytest.mark.parametrize(
+    ("protocol", "recipe", "with_boxes"),
+    [("scribbles", "gated-crf", False), ("scribbles", "partial", True), ("noisy-dense", "pa-seg", False)],
+)
+def test_the_method_follows_from_what_was_painted(protocol, recipe, with_boxes, tiny_dataset, boxes, tmp_path):
     plans = []
     painted = _painted(tiny_dataset, tmp_path / "set", protocol)
+    if with_boxes:
+        shutil.copytree(boxes, painted, dirs_exist_ok=True, ignore=shutil.ignore_patterns("annotations.json"))
     train(
         tiny_dataset,
         annotations=painted,
